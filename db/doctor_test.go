@@ -164,10 +164,9 @@ func testDoctorInconsistentStore(t *testing.T, name string) {
 	if text := problems(examine(t, name, longRetention)); text != "" {
 		t.Fatalf("intact store: got problems %s, want none", text)
 	}
-	d := raw(t, name)
 	const some = "product = 1 AND span = 1 AND day = (SELECT MAX(day) - 3 FROM rollup WHERE span = 1) AND build = (SELECT MAX(build) FROM rollup WHERE product = 1 AND span = 1 AND day = (SELECT MAX(day) - 3 FROM rollup WHERE span = 1))"
 	const one = "seq = (SELECT MAX(seq) - 50 FROM report)"
-	for _, c := range []struct{ change, check, want string }{
+	checkDamages(t, name, longRetention, []damage{
 		{"UPDATE rollup SET reports = reports + 1 WHERE " + some, "statistics", "its sketch"},
 		{"UPDATE rollup SET ids = ids - 1 WHERE " + some, "statistics", "its sketch"},
 		{"UPDATE rollup SET reports = reports + 1 WHERE product = 1 AND span = 7 AND day = (SELECT MIN(day) FROM rollup WHERE span = 7)", "statistics", "its sketch"},
@@ -187,7 +186,17 @@ func testDoctorInconsistentStore(t *testing.T, name string) {
 		{"UPDATE setting SET value = 9999999999 WHERE name = 'swept'", "clock", "in the future"},
 		{"UPDATE setting SET value = 1 WHERE name = 'proxy'", "proxy", "--trusted-proxy"},
 		{"UPDATE report SET at = 9999999999 WHERE seq = (SELECT MAX(seq) FROM report)", "times", "the future"},
-	} {
+	})
+}
+
+// damage is a change of a table that the doctor must find, and what it must report.
+type damage struct{ change, check, want string }
+
+// checkDamages makes each change of an intact store, examines the store, and undoes the change.
+func checkDamages(t *testing.T, name string, keep time.Duration, all []damage) {
+	t.Helper()
+	d := raw(t, name)
+	for _, c := range all {
 		words := strings.Fields(c.change)
 		table := words[1]
 		if table == "FROM" {
@@ -201,13 +210,13 @@ func testDoctorInconsistentStore(t *testing.T, name string) {
 		if n, _ := res.RowsAffected(); n == 0 {
 			t.Fatalf("%s changes nothing", c.change)
 		}
-		found := examine(t, name, longRetention)
+		found := examine(t, name, keep)
 		if text := found[c.check]; strings.HasPrefix(text, "0 ") || !strings.Contains(text, c.want) {
 			t.Errorf("%s: got %s, want %q; all problems:\n%s", c.change, text, c.want, problems(found))
 		}
 		execAll(t, d, "DELETE FROM "+table, "INSERT INTO "+table+" SELECT * FROM saved", "DROP TABLE saved")
 	}
-	if text := problems(examine(t, name, longRetention)); text != "" {
+	if text := problems(examine(t, name, keep)); text != "" {
 		t.Errorf("store after undoing the changes: got problems %s, want none", text)
 	}
 }

@@ -212,8 +212,8 @@ func (e *expected) countReports(v *verdict, log []db.Recorded) {
 	}
 }
 
-// checkTotals folds all reports, and compares the totals with a new store that has the same
-// reports.
+// checkTotals folds all reports, and compares the totals, which include the counts of
+// installations, with a new store that has the same reports.
 func (e *expected) checkTotals(s *db.Store, log []db.Recorded) error {
 	if _, err := s.Fold(context.Background()); err != nil {
 		return err
@@ -269,6 +269,9 @@ func (l *lifecycle) foldInNewStore(log []db.Recorded) (*rollup.Totals, error) {
 		return nil, err
 	}
 	defer s.Close()
+	for i := range log {
+		log[i].Last = l.lastOf(log[i].ID)
+	}
 	if _, err := s.Backfill(ctx, "opa", slices.Values(log), slices.Values([]db.Checked(nil))); err != nil {
 		return nil, err
 	}

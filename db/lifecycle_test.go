@@ -18,6 +18,7 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/catalog"
+	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 	"relcheck/db/backup"
 	"relcheck/db/faultfs"
@@ -139,6 +140,7 @@ func (l *lifecycle) create() error {
 	at := l.now.AddDate(0, 0, -50).Unix() // before all other reports
 	for range 5 {
 		id := uuid.New()
+		id[0] = 0 // see lastOf
 		ids = append(ids, id)
 		l.sent[id]++
 		text += fmt.Sprintf("INSERT INTO report SELECT product.id, (SELECT COALESCE(MAX(seq), 0) + 1 FROM report), %d, 1, x'%x', 1000 FROM product WHERE name = 'opa';", at, id[:])
@@ -179,10 +181,23 @@ func (l *lifecycle) newPastReports(n int) (all []db.Recorded) {
 	return all
 }
 
+// lastOf returns what the client of a report remembers. It depends on the instance ID, so that
+// it is known from the log, which does not contain it.
+func (l *lifecycle) lastOf(id uuid.UUID) checker.Last {
+	switch id[0] % 4 {
+	case 0:
+		return checker.CannotRemember
+	case 1:
+		return checker.NeverAnswered
+	}
+	return checker.Last(rollup.DayOf(l.now)) - checker.Last(id[0]/4)
+}
+
 func (l *lifecycle) backfill() error {
 	rest := l.past[l.backfilled:]
-	for _, r := range rest {
-		l.sent[r.ID]++
+	for i := range rest {
+		rest[i].Last = l.lastOf(rest[i].ID)
+		l.sent[rest[i].ID]++
 	}
 	n, err := l.s.Backfill(context.Background(), "opa", slices.Values(rest), slices.Values([]db.Checked(nil)))
 	var ids acknowledged
@@ -234,6 +249,7 @@ func (l *lifecycle) recordOne(product string) error {
 	l.mu.Lock()
 	r := report(fmt.Sprintf("1.%d.0", l.random.IntN(8)))
 	*r.HeapUsageBytes = l.random.Int64N(1 << 30)
+	r.Last = l.lastOf(r.ID)
 	l.sent[r.ID]++
 	l.mu.Unlock()
 	_, err := l.w.Record(context.Background(), product, linux, r)

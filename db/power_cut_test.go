@@ -35,8 +35,8 @@ func skipRace(t *testing.T) {
 }
 
 // The power may fail at any point of a lifecycle, with any part of the unsynced data on the
-// disk. The store opens, contains every acknowledged report once, and its statistics agree with
-// its reports.
+// disk. The store opens, contains every acknowledged report once, and its statistics and counts of
+// installations agree with its reports.
 func TestPowerCut(t *testing.T) {
 	t.Parallel()
 	var all tally

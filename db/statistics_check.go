@@ -13,7 +13,7 @@ import (
 // StatisticsCheck is the result of comparing the statistics with the log.
 type StatisticsCheck struct {
 	Compared   int64    // number of days of builds that were compared with the log
-	Mismatches int      // rollups and counts of installations that differ from the log, rollups that differ from their days or sketches, and impossible counts
+	Mismatches int      // rollups and counts of installations that differ from the log, rollups that differ from their days or sketches, and impossible counts of installations and sites
 	Examples   []string // describes some of them
 
 	UnknownBuilds int64     // folded reports of builds that do not exist
@@ -26,11 +26,11 @@ type StatisticsCheck struct {
 // CheckStatistics counts the reports in the log by build and day and compares the result
 // with the rollups of the days that the log has completely. It also compares rollups of
 // weeks with their days, all rollups with their sketches, and the counts of installations
-// with the log. It reads the log
-// in short transactions, because a long one would keep SQLite from resetting the WAL;
-// what is folded meanwhile is read again in the transaction that reads the rollups.
+// with the log and the rollups. It finds counts of installations and sites that are impossible.
+// It reads the log in short transactions, because a long one would keep SQLite from resetting
+// the WAL; what is folded meanwhile is read again in the transaction that reads the rollups.
 func (s *Store) CheckStatistics(ctx context.Context, now time.Time, progress func(done, total int64)) (*StatisticsCheck, error) {
-	c := statisticsCheck{store: s, now: now.Unix(), logged: map[productSlot]int64{}, installations: map[productSlot]int64{}}
+	c := statisticsCheck{store: s, now: now.Unix(), logged: map[productSlot]int64{}, installations: map[productSlot]int64{}, unfolded: map[productSlot]int64{}}
 	var total int64
 	_, err := s.idKey(ctx) // without the key, folding fails
 	if err == nil {
@@ -64,6 +64,7 @@ type statisticsCheck struct {
 	schema int64
 
 	installations map[productSlot]int64 // first reports of their day, by build and day
+	unfolded      map[productSlot]int64 // reports that were not folded when the log was read
 }
 
 type (
@@ -168,6 +169,7 @@ func (c *statisticsCheck) count(e logEntry) {
 			c.UnfoldedSince = at
 		}
 		c.Unfolded++
+		c.unfolded[e.slot()]++
 	}
 }
 
@@ -200,6 +202,9 @@ func (c *statisticsCheck) compare(ctx context.Context, tx *sql.Tx) error {
 		}
 		if err == nil && c.schema >= installationSchema {
 			err = c.compareInstallations(ctx, tx, p.id)
+		}
+		if err == nil && c.schema >= installationSchema {
+			err = c.checkSites(ctx, tx, p.id)
 		}
 	}
 	return err
@@ -258,48 +263,6 @@ func (c *statisticsCheck) compareProduct(ctx context.Context, tx *sql.Tx, produc
 	for slot, n := range surplus {
 		if n != 0 {
 			c.mismatch(product, slot, fmt.Sprintf("differs from its days by %+d reports", -n))
-		}
-	}
-	return err
-}
-
-const (
-	// installationSchema is the first schema that counts installations.
-	installationSchema = 6
-	// settled is the time after which a day gets no more reports, in seconds.
-	settled = 60 * 60
-)
-
-// compareInstallations compares the counts of installations with the first reports of their
-// days in the log, on days that the log has completely and that get no more reports.
-func (c *statisticsCheck) compareInstallations(ctx context.Context, tx *sql.Tx, product int64) error {
-	first, err := firstCompleteDay(ctx, tx)
-	if err != nil {
-		return err
-	}
-	last := dayOf(c.now-settled) - 1
-	slot := rollup.Slot{Period: rollup.Period{Span: rollup.OneDay}}
-	counted := map[rollup.Slot]rollup.Installations{}
-	err = eachRow(ctx, tx, func(rows *sql.Rows) error {
-		var n rollup.Installations
-		err := rows.Scan(&slot.Day, &slot.Build, &n.Daily, &n.Weekly, &n.Monthly, &n.New, &n.Back7, &n.Back28)
-		sum := counted[slot]
-		sum.Add(n)
-		counted[slot] = sum
-		return err
-	}, "SELECT day, build, daily, weekly, monthly, new, back7, back28 FROM installation_count WHERE product = $1", product)
-	for slot, n := range counted {
-		// A report that is back after four weeks is also the first of its four weeks, and so on.
-		if n.New < 0 || n.Back28 < 0 || n.Back28 > n.Back7 || n.New+n.Back28 > n.Monthly || n.New+n.Back7 > n.Weekly || n.Monthly > n.Weekly || n.Weekly > n.Daily {
-			c.mismatch(product, slot, fmt.Sprintf("has impossible counts of installations: %+v", n))
-		}
-		if logged := c.installations[productSlot{product, slot}]; first <= slot.Day && slot.Day <= last && n.Daily != logged {
-			c.mismatch(product, slot, fmt.Sprintf("has %d installations, and the log %d", n.Daily, logged))
-		}
-	}
-	for slot, n := range c.installations {
-		if _, ok := counted[slot.Slot]; !ok && slot.product == product && first <= slot.Day && slot.Day <= last {
-			c.mismatch(product, slot.Slot, fmt.Sprintf("has no installations, and the log %d", n))
 		}
 	}
 	return err

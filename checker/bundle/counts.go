@@ -93,15 +93,11 @@ func (c *cell) decode(s *Site) (*rollup.Cell, error) {
 	if err := c.decodeHeaps(d, s); err != nil {
 		return nil, err
 	}
-	n := d.Installations
-	nested := n.Daily >= n.Weekly && n.Weekly >= n.Monthly && n.Monthly >= n.New && n.Weekly >= n.Back7 && n.Back7 >= n.Back28
-	switch {
-	case d.IsZero():
+	if d.IsZero() {
 		return nil, errors.New("it has no counts")
-	case d.Span != rollup.OneDay && (d.Checks != 0 || n != rollup.Installations{} || d.Heaps.Total() != 0):
-		return nil, errors.New("only days can have checks, installations and heaps")
-	case !nested && d.Build != rollup.OtherBuild: // see [rollup.HideSmall]
-		return nil, fmt.Errorf("the counts of installations contradict each other: %+v", n)
+	}
+	if err := d.Check(); err != nil {
+		return nil, err
 	}
 	return d, nil
 }

@@ -143,6 +143,7 @@ func TestHostileCounts(t *testing.T) {
 		"no date":                     {replace("2026-11-16", "2026-13-16"), "is not a date"},
 		"an unknown period":           {replace(`"day"`, `"year"`), `"year" is not a day, week or four weeks`},
 		"installations of a week":     {replace(`"day"`, `"week"`), "only days can have"},
+		"new ones of other builds":    {replace("v1.0.0", "other", "linux", "other", "amd64", "other", `"weekly":10`, `"new":30`), "contradict each other"},
 		"more weekly than daily":      {replace(`"weekly":10`, `"weekly":30`), "contradict each other"},
 		"nothing":                     {replace(`"reports":20,"instances":10,"daily":20,"weekly":10,"heaps":[[1000,20]]`, `"reports":0`), "it has no counts"},
 		"a wrong version":             {replace("v1.0.0", "v1 0"), "is not a version"},

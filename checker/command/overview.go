@@ -123,7 +123,11 @@ func finishedPeriods(v *stats.View) *stats.Table {
 	t := v.Table("installations")
 	for i, r := range slices.Collect(t.All()) {
 		name := "day "
-		if period := r.Text(stats.ColPeriod); period != stats.FinishedDay {
+		switch period := r.Text(stats.ColPeriod); period {
+		case stats.FinishedDay:
+		case stats.TodaySoFar:
+			name = period + ", "
+		default:
 			name = period + " to "
 		}
 		t.Rows[i][0] = name + show(stats.Date, r.Value(stats.ColTo))

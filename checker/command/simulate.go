@@ -64,7 +64,9 @@ a day separately, and the others as other.
 turns, each with its own instance ID.
 
 --days needs no service: it writes the simulated reports of that many days to a
-store, and generates releases if the product has none.
+store, and generates releases if the product has none. Half of the instances are
+starts of installations that remember the day of their last answer, and half of
+these report no instance ID.
 
 The simulation ends after --duration or on a signal. The exit status is 1 if a
 request was not answered with a 2xx status, or could not be sent when it was due.

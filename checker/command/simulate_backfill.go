@@ -97,6 +97,15 @@ func (o *simulateOptions) mayWrite(ctx context.Context, s *db.Store) error {
 	return err
 }
 
+const (
+	// rememberShare is the share of instances that remember their last answer, so that each
+	// population has counts.
+	rememberShare = 0.5
+	// pastDays is the number of days whose reports are not recorded. It is long enough for
+	// installations to be back after four weeks.
+	pastDays = 56
+)
+
 func nothing[T any](func(T) bool) {}
 
 // published returns the backfill of a fleet that runs the product's releases.
@@ -109,5 +118,6 @@ func (o *simulateOptions) published(ctx context.Context, s *db.Store) (p simulat
 	p = simulate.Backfill{Product: o.product, Until: time.Now(), Fleet: simulate.Fleet(o.seed, o.instances, releases)}
 	p.Days, p.End = o.days, today
 	p.Growth = math.Pow(4, float64(o.days)/365) // a trend that is visible within a month
+	p.Remember, p.Before = rememberShare, pastDays
 	return p, err
 }

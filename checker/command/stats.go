@@ -70,8 +70,8 @@ On a terminal, the output has bars and colors (NO_COLOR disables colors). --json
 	f.String("os", "", "only this operating `system` (linux)")
 	f.String("arch", "", "only this `architecture` (amd64)")
 	f.String("site", "", "only this `site` (see relcheck site list), or local for this store without its sites (default: all)")
-	f.String("below", "", "show how many instances run a version older than this `version`")
-	f.String("above", "", "show how many instances exceed a heap of this many `bytes` (512MiB)")
+	f.String("below", "", "show how many run a version older than this `version`")
+	f.String("above", "", "show how many exceed a heap of this many `bytes` (512MiB)")
 	f.String("compare", "", "compare the heap of two `versions` (v1.2.0..v1.3.0) or lines (v1.2..v1.3)")
 	c.ValidArgsFunction = func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		if len(args) != 1 {
@@ -171,7 +171,7 @@ func (o *statsOptions) view(ctx context.Context, product string, q stats.Query, 
 			return err
 		}
 		v = stats.NewView(p, p.Rank(releases), q, f, today)
-		more, err := s.Days(ctx, product, v.SpreadDays(), q.Keeps(p.Scheme()))
+		more, err := s.Days(ctx, product, q.Site, v.SpreadDays(), q.Keeps(p.Scheme()))
 		v.AddDays(more)
 		return err
 	})

@@ -36,7 +36,7 @@ func howMany(v *stats.View) (all []string) {
 	}
 	var counts, starts []string
 	for r := range v.Table("installations").All() {
-		when := map[string]string{stats.FinishedDay: "on ", stats.FinishedWeek: "in the week to ", stats.FinishedFourWeeks: "in the four weeks to "}[r.Text(stats.ColPeriod)]
+		when := map[string]string{stats.FinishedDay: "on ", stats.FinishedWeek: "in the week to ", stats.FinishedFourWeeks: "in the four weeks to ", stats.TodaySoFar: stats.TodaySoFar + ", "}[r.Text(stats.ColPeriod)]
 		when += show(stats.Date, r.Value(stats.ColTo))
 		if r.Known(stats.ColInstallations) {
 			counts = append(counts, fmt.Sprintf("%s %s (%s returning, %s new)", show(stats.Number, r.Value(stats.ColInstallations)), when,

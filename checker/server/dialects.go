@@ -112,8 +112,11 @@ func (s *Server) callerOf(r *http.Request, c *call) (caller dialect.Caller) {
 
 // count counts the check of a client that says its version.
 func (s *Server) count(w http.ResponseWriter, r *http.Request, c *call, caller dialect.Caller) {
-	if caller.Version != "" && r.Method != http.MethodHead && s.mayRecord(w, r, c.product, kindCheck) {
-		s.store.Count(c.Name, s.countedVersion(r, c.product, caller.Version, caller.Release != nil, caller.Platform), caller.Platform)
+	if caller.Version == "" || r.Method == http.MethodHead {
+		return
+	}
+	if from := s.sender(r, c.product); s.mayRecord(w, from, kindCheck) {
+		s.store.Count(c.Name, s.countedVersion(from, c.product, caller.Version, caller.Release != nil, caller.Platform), caller.Platform)
 		s.metrics.checks.Inc()
 	}
 }

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"crypto/rand"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -35,11 +34,11 @@ type publishing struct {
 
 // countNetwork counts the network of a report for the public figures. It comes before the
 // limits of rates and versions, because these depend on other clients.
-func (s *Server) countNetwork(r *http.Request, p *product, release *catalog.Ranked, platform checker.Platform) {
-	if s.networks == nil || s.isCrossOrigin(r, p) {
+func (s *Server) countNetwork(from sender, p *product, release *catalog.Ranked, platform checker.Platform) {
+	if s.networks == nil || from.crossOrigin {
 		return
 	}
-	s.networks.Add(p.id, s.clients.ClientIP(r), func() public.Cell {
+	s.networks.Add(p.id, from.ip, func() public.Cell {
 		cell := public.Cell{Line: rollup.Other, OS: platform.OS, Arch: platform.Arch}
 		if release != nil && !release.Date.After(s.now()) {
 			cell.Line = p.lines().Of(release.Tag)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -24,14 +25,24 @@ const (
 // but not recorded.
 var notRecordedHeader = []string{"no"}
 
+// sender is what decides whether the reports and checks of a client count.
+type sender struct {
+	ip          netip.Addr // client IP
+	crossOrigin bool       // see [Server.isCrossOrigin]
+}
+
+func (s *Server) sender(r *http.Request, p *product) sender {
+	return sender{s.clients.ClientIP(r), s.isCrossOrigin(r, p)}
+}
+
 // mayRecord reports whether a report or check is to be recorded: not if a web page of
 // another origin sent it, or if its client IP is over the rate limit. In that case the
 // header of the answer says so.
-func (s *Server) mayRecord(w http.ResponseWriter, r *http.Request, p *product, kind int) bool {
+func (s *Server) mayRecord(w http.ResponseWriter, from sender, kind int) bool {
 	switch {
-	case s.isCrossOrigin(r, p):
+	case from.crossOrigin:
 		s.metrics.crossOrigin[kind].Inc()
-	case s.reports != nil && !s.reports.Allow(s.clients.ClientIP(r)):
+	case s.reports != nil && !s.reports.Allow(from.ip):
 		s.metrics.rateLimited[kind].Inc()
 	default:
 		return true
@@ -42,11 +53,11 @@ func (s *Server) mayRecord(w http.ResponseWriter, r *http.Request, p *product, k
 
 // countedVersion returns the version under which a reported version is counted: itself,
 // or [rollup.Other] for an unreleased one if its client IP has reported too many.
-func (s *Server) countedVersion(r *http.Request, p *product, version string, released bool, platform checker.Platform) string {
+func (s *Server) countedVersion(from sender, p *product, version string, released bool, platform checker.Platform) string {
 	switch {
 	case s.versions == nil || version == rollup.Other || released:
 		return version
-	case s.versions.Allow(s.clients.ClientIP(r), p.Name, version, platform):
+	case s.versions.Allow(from.ip, p.Name, version, platform):
 		return version
 	}
 	s.metrics.versionsLimited.Inc()

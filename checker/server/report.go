@@ -23,9 +23,10 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request, c *call) error {
 	release := p.find(report.Version)
 	offer, verdict := p.judge(c.channel, release, report.Version)
 	answer := offer.answer(platform, verdict)
-	s.countNetwork(r, p, release, platform)
-	if s.mayRecord(w, r, p, kindReport) {
-		report.Version = s.countedVersion(r, p, report.Version, release != nil, platform)
+	from := s.sender(r, p)
+	s.countNetwork(from, p, release, platform)
+	if s.mayRecord(w, from, kindReport) {
+		report.Version = s.countedVersion(from, p, report.Version, release != nil, platform)
 		day, err := s.store.Record(r.Context(), p.Name, platform, &report)
 		if err != nil {
 			return notRecorded(err, answer)

@@ -45,7 +45,7 @@ func (s *Server) view(r *http.Request, id identity, name string, get func(string
 		}
 		v := stats.NewView(p.Product, p.releases, q, totals, today)
 		if days := v.SpreadDays(); len(days) > 0 {
-			more, err := s.store.Days(ctx, p.Name, days, q.Keeps(p.Scheme()))
+			more, err := s.store.Days(ctx, p.Name, q.Site, days, q.Keeps(p.Scheme()))
 			if err != nil {
 				return nil, err
 			}

@@ -51,7 +51,7 @@ type Store interface {
 	// error wraps [catalog.ErrNotFound] if the site does not exist.
 	TotalsAt(ctx context.Context, product, site string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error)
 	// Days reads the numbers of instances on the days of some ranges, by build.
-	Days(ctx context.Context, product string, ranges []rollup.Range, keep func(rollup.Build) bool) ([]rollup.BuildTotals, error)
+	Days(ctx context.Context, product, site string, ranges []rollup.Range, keep func(rollup.Build) bool) ([]rollup.BuildTotals, error)
 	// AddNetworkCounts, MakePublicWeek and PublicWeeks store the counts of networks and the
 	// public documents made from them, see package public.
 	AddNetworkCounts(ctx context.Context, r public.Run, changed map[int64]public.Cells) error

@@ -3,6 +3,7 @@ package simulate
 import (
 	"context"
 	"iter"
+	"math"
 	"slices"
 	"time"
 
@@ -18,6 +19,9 @@ type Backfill struct {
 	fleet.Fleet
 	Product string
 	Until   time.Time // later reports are left out
+	// Before is the number of days before the first one that are simulated, but not recorded,
+	// so that not all installations are new on the first day.
+	Before int
 	// Progress, if not nil, is called at the start of each day, with its index from 0 and
 	// the number of days.
 	Progress func(day, days int64)
@@ -46,8 +50,12 @@ func (b Backfill) Publish(ctx context.Context, s *db.Store) error {
 func (b Backfill) reports() iter.Seq[db.Recorded] {
 	return func(yield func(db.Recorded) bool) {
 		days, day, until := b.Range(), int64(-1), b.Until.Unix()
-		for r := range b.Reports() {
-			if now := r.At/(24*60*60) - int64(days.From); now != day && b.Progress != nil {
+		for r := range b.longer().Reports() {
+			now := r.At/(24*60*60) - int64(days.From)
+			if now < 0 {
+				continue
+			}
+			if now != day && b.Progress != nil {
 				day = now
 				b.Progress(day, int64(days.Days()))
 			}
@@ -57,6 +65,17 @@ func (b Backfill) reports() iter.Seq[db.Recorded] {
 			}
 		}
 	}
+}
+
+// longer returns the fleet with the days before the first one.
+func (b Backfill) longer() fleet.Fleet {
+	f := b.Fleet
+	if b.Before > 0 {
+		days := b.Range().Days()
+		f.Days = days + b.Before
+		f.Growth = math.Pow(f.Growth, float64(f.Days-1)/float64(max(1, days-1)))
+	}
+	return f
 }
 
 func (b Backfill) checks() iter.Seq[db.Checked] {

@@ -1,28 +1,49 @@
 package stats
 
 import (
+	"iter"
+
 	"relcheck/checker/catalog"
 	"relcheck/checker/stats/rollup"
 )
 
-// versionsBy returns the number of instances by period and version. The periods begin on the
-// days first.
-func (v *View) versionsBy(s rollup.Span, first []rollup.Day) [][]int64 {
-	counts := make([][]int64, len(first))
-	cells := make([]int64, len(first)*len(v.usedVersions))
-	for i := range first {
-		counts[i] = cells[i*len(v.usedVersions) : (i+1)*len(v.usedVersions)]
+// byDay returns the usage on consecutive days by group. The function group returns the index
+// of a build's group, of n.
+func (v *View) byDay(days []rollup.Day, n int, group func(*build) int) [][]usage {
+	counts, cells := make([][]usage, len(days)), make([]usage, len(days)*n)
+	for i := range days {
+		counts[i] = cells[i*n : (i+1)*n]
 	}
 	for i := range v.builds {
 		b := &v.builds[i]
-		for _, c := range *b.Counts(s) {
-			if at, ok := periodIndex(c.Day, s, first); ok {
-				counts[at][b.version.index] += c.Instances
+		at := group(b)
+		for d, u := range daily(b.BuildTotals) {
+			if day, ok := periodIndex(d, rollup.OneDay, days); ok {
+				counts[day][at].add(u)
 			}
 		}
 	}
 	return counts
 }
+
+// daily yields the usage of a build on days in any order. A day can come twice, with
+// installations and with instances.
+func daily(b *rollup.BuildTotals) iter.Seq2[rollup.Day, usage] {
+	return func(yield func(rollup.Day, usage) bool) {
+		for _, c := range b.Days {
+			if !yield(c.Day, usage{instances: c.Instances}) {
+				return
+			}
+		}
+		for _, n := range b.Installations {
+			if !yield(n.Day, usage{installations: n.Daily}) {
+				return
+			}
+		}
+	}
+}
+
+func versionOf(b *build) int { return b.version.index }
 
 // periodIndex returns the index of the period that begins on a day, in consecutive periods
 // of one span.
@@ -33,9 +54,9 @@ func periodIndex(d rollup.Day, s rollup.Span, first []rollup.Day) (index int, ok
 	return int(d-first[0]) / int(s), true
 }
 
-func sum(all []int64) (n int64) {
-	for _, count := range all {
-		n += count
+func sum(all []usage) (n usage) {
+	for _, u := range all {
+		n.add(u)
 	}
 	return n
 }
@@ -49,41 +70,45 @@ func (v *View) adoption(t *Table) {
 		names[i] = u.name
 	}
 	days := v.periods(rollup.OneDay)
-	for i, instances := range v.versionsBy(rollup.OneDay, days) {
-		total, day := sum(instances), any(days[i])
-		for index, n := range instances {
-			if n > 0 {
-				t.addRow(day, names[index], n, share(n, total))
+	for i, used := range v.byDay(days, len(v.usedVersions), versionOf) {
+		total, day := sum(used).instances, any(days[i])
+		for index, u := range used {
+			if u.instances > 0 {
+				t.addRow(day, names[index], u.instances, share(u.instances, total))
 			}
 		}
 	}
 }
 
 func (v *View) releases(t *Table) {
-	instances := map[*catalog.Ranked]int64{}
+	used := map[*catalog.Ranked]usage{}
 	for _, u := range v.usedVersions {
-		instances[u.release] = u.instances
+		used[u.release] = u.usage
 	}
 	half := v.halves()
 	for _, r := range v.published.ranked {
-		t.addRow(r.Tag, releaseDay(r), instances[r], share(instances[r], v.instances), half(r), r.Withdrawn)
+		v.addUsed(t, []any{r.Tag, releaseDay(r)}, used[r], half(r), r.Withdrawn)
 	}
 }
 
 // halves returns a function that returns the number of days from a release to the first day
-// on which half of the instances ran it or a newer version, or nil if there is none. Today
-// does not count, because its first reports may not be representative. Releases before the
-// first day with data have no number. It must be called with ever older releases.
+// on which half of the installations or instances, see [View.Counted], ran it or a newer
+// version, or nil if there is none. Today does not count, because its first reports may not
+// be representative. Releases before the first day with data have no number. It must be
+// called with ever older releases.
 func (v *View) halves() func(*catalog.Ranked) any {
 	days := v.periods(rollup.OneDay)
-	counts := v.versionsBy(rollup.OneDay, days)
-	count, atLeast := v.atLeast(), make([][]int64, len(days)) // by day and n: instances of the n newest versions
+	if v.remembers {
+		days = v.rememberedPeriods(rollup.OneDay)
+	}
+	counts := v.byDay(days, len(v.usedVersions), versionOf)
+	count, atLeast := v.atLeast(), make([][]int64, len(days)) // by day and n: counts of the n newest versions
 	totals := make([]int64, len(days))
 	for i := range days {
-		totals[i] = sum(counts[i])
+		totals[i] = v.count(sum(counts[i]))
 		atLeast[i] = make([]int64, len(v.ordered)+1)
 		for n, u := range v.ordered {
-			atLeast[i][n+1] = atLeast[i][n] + counts[i][u.index]
+			atLeast[i][n+1] = atLeast[i][n] + v.count(counts[i][u.index])
 		}
 	}
 	return func(r *catalog.Ranked) any {
@@ -152,7 +177,7 @@ func (v *View) latest(t *Table) {
 }
 
 func (v *View) versions(t *Table) {
-	heaps := v.heapSums(len(v.usedVersions), func(b *build) int { return b.version.index })
+	heaps := v.heapSums(len(v.usedVersions), versionOf)
 	for i, u := range v.usedVersions {
 		if u.usage == (usage{}) && u.reports == 0 {
 			continue // there are only checks

@@ -28,6 +28,9 @@ func (q Query) Answer(t *Table, show func(Kind, any) string) Answer {
 			return Answer{Text: fmt.Sprintf("If support ended below %s, %s would be affected.", text(ColBelow), countAndShare(t, r, text))}
 		case t.Name == "heap_above" && q.Above != 0 && r.Float(ColBytes) == limit:
 			a := Answer{Text: fmt.Sprintf("%s exceeded %s.", countAndShare(t, r, text), text(ColBytes))}
+			if t.installations {
+				a.Text = fmt.Sprintf("The heap exceeded %s on %s of the days of installations and instances that reported one.", text(ColBytes), text(ColDayShare))
+			}
 			if limit != float64(q.Above) {
 				a.Text += " That is the nearest heap that has a count."
 			}
@@ -55,6 +58,10 @@ func countAndShare(t *Table, r Row, text func(Column) string) string {
 
 // describeChange describes the highest percentile, p95 at most, whose change is certain.
 func describeChange(t *Table, show func(Kind, any) string) (a Answer) {
+	few := "instances"
+	if t.installations {
+		few = "installations and instances"
+	}
 	for r := range t.All() {
 		text := func(c Column) string { return show(c.Kind, r.Value(c)) }
 		p, old, new := text(ColPercentile), text(ColOld), text(ColNew)
@@ -71,11 +78,11 @@ func describeChange(t *Table, show func(Kind, any) string) (a Answer) {
 		case certain && r.Known(ColChange):
 			a.Text += fmt.Sprintf(" At %s it is not certain (%s).", p, between)
 		case certain:
-			a.Text += fmt.Sprintf(" There are too few instances to compare %s.", p)
+			a.Text += fmt.Sprintf(" There are too few %s to compare %s.", few, p)
 		case r.Known(ColChange):
 			a = Answer{fmt.Sprintf("It is not certain that the heap changed from %s to %s (at %s, %s).", old, new, p, between), true}
 		case a.Text == "" || p == "p95" && !strings.HasPrefix(a.Text, "It is"):
-			a = Answer{fmt.Sprintf("Too few instances to compare %s with %s at %s.", new, old, p), true}
+			a = Answer{fmt.Sprintf("Too few %s to compare %s with %s at %s.", few, new, old, p), true}
 		}
 	}
 	return a

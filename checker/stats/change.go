@@ -15,11 +15,11 @@ import (
 const leastBeyond = 5
 
 // comparedPercentiles are the percentiles that two cohorts are compared by, with the
-// number of instances that it takes.
+// number of instances and installations that it takes.
 var comparedPercentiles = []struct {
 	name      string
 	q         float64
-	instances int64
+	reporters int64
 }{{"p50", 0.50, 2 * leastBeyond}, {"p90", 0.90, 10 * leastBeyond}, {"p95", 0.95, 20 * leastBeyond}, {"p99", 0.99, 100 * leastBeyond}}
 
 func (v *View) heapChange(t *Table) {
@@ -28,11 +28,11 @@ func (v *View) heapChange(t *Table) {
 		t.addNote(err.Error())
 		return
 	}
+	n, m := v.reporters(&from.heapSum), v.reporters(&to.heapSum)
 	for _, p := range comparedPercentiles {
 		before, after := from.Quantile(p.q), to.Quantile(p.q)
-		row := []any{p.name, from.name, to.name, from.instances, to.instances, before, after, nil, nil, nil, nil}
-		n, m := v.reporters(&from.heapSum), v.reporters(&to.heapSum)
-		if before > 0 && min(n, m) >= p.instances {
+		row := []any{p.name, from.name, to.name, n, m, before, after, nil, nil, nil, nil}
+		if before > 0 && min(n, m) >= p.reporters {
 			low, high := changeBounds(&from, n, &to, m, p.q)
 			row[7], row[8], row[9], row[10] = after/before-1, low, high, low > 0 || high < 0
 		}
@@ -112,7 +112,7 @@ func (v *View) cohortOf(requested string) (cohort, error) {
 }
 
 func (v *View) mostUsedWithHeap() (from, to cohort, err error) {
-	heaps := v.heapSums(len(v.usedVersions), func(b *build) int { return b.version.index })
+	heaps := v.heapSums(len(v.usedVersions), versionOf)
 	var reported []*usedVersion
 	for _, version := range v.ordered {
 		if heaps[version.index].Total() > 0 {

@@ -15,6 +15,7 @@ var (
 	ColChange            = Column{"change", Change, "Change"}
 	ColChecks            = Column{"checks", Number, "Checks"}
 	ColDay               = Column{"day", Date, "Day"}
+	ColDayShare          = Column{"day_share", Share, "Share of days"}
 	ColDaysBehind        = Column{"days_behind", Number, "Days behind"}
 	ColFrom              = Column{"from", Date, "From"}
 	ColFromBytes         = Column{"from", Bytes, "From"}

@@ -154,9 +154,9 @@ func TestUnfinishedDay(t *testing.T) {
 	expect(t, v, "weekly", "")
 	l := catalog.Listing{Releases: []catalog.Release{release("v1.2.0", "2026-03-12")}}
 	v = newView(l, stats.Query{Range: one}, totals(one, []reports{{"2026-03-12", 1, 2, "v1.2.0", "linux/amd64", 0}}), one.To)
-	expect(t, v, "releases", "v1.2.0 03-12 2 1.000 - false")
+	expect(t, v, "releases", "v1.2.0 03-12 2 1.000 - - - false")
 	v = newView(l, stats.Query{Range: one}, totals(one, []reports{{"2026-03-12", 1, 2, "v1.2.0", "linux/amd64", 0}}), one.To+1)
-	expect(t, v, "releases", "v1.2.0 03-12 2 1.000 0 false")
+	expect(t, v, "releases", "v1.2.0 03-12 2 1.000 - - 0 false")
 }
 
 // groupColumns has the tables whose shares have the sum 1, with the number of leading

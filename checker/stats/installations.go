@@ -13,6 +13,7 @@ const (
 	FinishedDay       = "day"
 	FinishedWeek      = "week"
 	FinishedFourWeeks = "four weeks"
+	TodaySoFar        = "today so far" // instead of a day, before the first one is over
 )
 
 // Remembers reports whether the view counts installations: some of the builds of the query
@@ -68,13 +69,26 @@ func (v *View) meanDays() rollup.Range {
 	return days
 }
 
-// addUsed adds a row with the columns of usedColumns between others.
+// addUsed adds a row with the columns of usedColumns between others, with shares of all.
 func (v *View) addUsed(t *Table, keys []any, u usage, rest ...any) {
+	v.addPart(t, keys, u, v.usage, rest...)
+}
+
+// addPart adds a row with the columns of usedColumns between others, with shares of a whole.
+func (v *View) addPart(t *Table, keys []any, u, whole usage, rest ...any) {
 	var mean, of any
 	if days := v.meanDays().Days(); v.remembers && days > 0 {
-		mean, of = int64(math.Round(float64(u.installations)/float64(days))), share(u.installations, v.installations)
+		mean, of = int64(math.Round(float64(u.installations)/float64(days))), share(u.installations, whole.installations)
 	}
-	t.addRow(slices.Concat(keys, []any{u.instances, share(u.instances, v.instances), mean, of}, rest)...)
+	t.addRow(slices.Concat(keys, []any{u.instances, share(u.instances, whole.instances), mean, of}, rest)...)
+}
+
+// count returns the number by which the view answers, see [View.Counted].
+func (v *View) count(u usage) int64 {
+	if v.remembers {
+		return u.installations
+	}
+	return u.instances
 }
 
 // usedColumns returns columns with the usage of versions or platforms between others. Tables
@@ -102,19 +116,23 @@ func (v *View) finished(s rollup.Span) rollup.Period {
 }
 
 // installationSummary has unknown values for periods of which nothing was counted, and, for
-// more than a day, if only some versions are.
+// more than a day, if only some versions are. If no finished day was counted, it has today.
 func (v *View) installationSummary(t *Table) {
 	if v.Query.Version != "" {
 		t.addNote("for more than a day, " + byFirstVersion)
 	}
 	for i, span := range rollup.Spans {
-		p := v.finished(span)
+		p, name := v.finished(span), []string{FinishedDay, FinishedWeek, FinishedFourWeeks}[i]
+		if span == rollup.OneDay && v.Remembered.Days() > 0 && p.Day < v.Remembered.From && v.unfinished() {
+			p.Day, name = v.Today, TodaySoFar
+			t.addNote(unfinished)
+		}
 		r, b := p.Range(), rollup.Period{Span: span, Day: p.Day - rollup.Day(span)}.Range()
 		sum, before := v.installationsIn(r), v.installationsIn(b).In(span)
 		counted := v.Remembered.Days() > 0 && r.To >= v.Remembered.From && (span == rollup.OneDay || v.Query.Version == "")
 		known := counted && b.From >= v.Remembered.From
 		n := sum.In(span)
-		t.addRow([]string{FinishedDay, FinishedWeek, FinishedFourWeeks}[i], r.From, r.To, orNil(n, counted), orNil(n-sum.New, counted), orNil(sum.New, counted),
+		t.addRow(name, r.From, r.To, orNil(n, counted), orNil(sum.Returning(span), counted), orNil(sum.New, counted),
 			orNil(before, known), orNil(float64(n)/float64(before)-1, known && before > 0), v.instancesIn(p))
 	}
 }
@@ -140,7 +158,7 @@ func (v *View) installationsDaily(t *Table) {
 	}
 	for _, d := range v.rememberedPeriods(rollup.OneDay) {
 		n := v.installationsIn(rollup.Range{From: d, To: d})
-		t.addRow(d, n.Daily-n.New, n.New, n.Back7, n.Back28)
+		t.addRow(d, n.Returning(rollup.OneDay), n.New, n.Back7, n.Back28)
 	}
 }
 
@@ -155,7 +173,7 @@ func (v *View) installationsBy(t *Table, s rollup.Span) {
 	for _, d := range v.rememberedPeriods(s) {
 		r := rollup.Period{Span: s, Day: d}.Range()
 		n := v.installationsIn(r)
-		t.addRow(r.From, r.To, n.In(s)-n.New, n.New)
+		t.addRow(r.From, r.To, n.Returning(s), n.New)
 	}
 }
 
@@ -174,7 +192,7 @@ func (v *View) rememberedPeriods(s rollup.Span) (first []rollup.Day) {
 }
 
 func (v *View) installationVersions(t *Table) {
-	v.installationShares(t, len(v.usedVersions), func(b *build) int { return b.version.index },
+	v.installationShares(t, len(v.usedVersions), versionOf,
 		func(i int) []any { return []any{v.usedVersions[i].name} })
 }
 
@@ -189,26 +207,16 @@ func (v *View) installationShares(t *Table, n int, group func(*build) int, name 
 	if v.unfinished() {
 		t.addNote(unfinished)
 	}
-	days := v.rememberedPeriods(rollup.OneDay)
-	counts := make([]int64, len(days)*n)
-	for i := range v.builds {
-		at := group(&v.builds[i])
-		for _, c := range v.builds[i].Installations {
-			if day, ok := periodIndex(c.Day, rollup.OneDay, days); ok {
-				counts[day*n+at] += c.Daily
-			}
-		}
-	}
 	names := make([][]any, n)
 	for i := range names {
 		names[i] = name(i)
 	}
-	for i, d := range days {
-		of, day := counts[i*n:(i+1)*n], any(d)
-		total := sum(of)
-		for at, count := range of {
-			if count > 0 {
-				t.addRow(append(append([]any{day}, names[at]...), count, share(count, total))...)
+	days := v.rememberedPeriods(rollup.OneDay)
+	for i, used := range v.byDay(days, n, group) {
+		total, day := sum(used).installations, any(days[i])
+		for at, u := range used {
+			if u.installations > 0 {
+				t.addRow(append(append([]any{day}, names[at]...), u.installations, share(u.installations, total))...)
 			}
 		}
 	}

@@ -1,7 +1,6 @@
 package stats
 
 import (
-	"math"
 	"slices"
 	"strings"
 
@@ -101,56 +100,52 @@ const MayDrop = 0.05
 // and describes how many are affected. It returns "" if no release is known to compare with.
 // The function show formats values; an example is [Show].
 func (v *View) Droppable(show func(Kind, any) string) (below string, sentences []string) {
-	_, _, name := v.Counted()
+	_, share, name := v.Counted()
 	for r := range v.Table("droppable").All() {
 		if r.Float(ColLimit) != MayDrop {
 			continue
 		}
 		below = r.Text(ColBelow)
-		if r.Float(ColShare) == 0 {
+		if r.Float(share) == 0 {
 			sentences = append(sentences, "No "+strings.TrimSuffix(name, "s")+" runs anything below "+below+".")
 		} else {
-			sentences = append(sentences, "You can drop everything below "+below+" and affect "+show(Share, r.Value(ColShare))+" of the "+name+".")
+			sentences = append(sentences, "You can drop everything below "+below+" and affect "+show(Share, r.Value(share))+" of the "+name+".")
 		}
 		if r.Known(ColNext) {
 			sentences = append(sentences, "Below "+r.Text(ColNext)+" it would be "+show(Share, r.Value(ColNextShare))+".")
+		}
+		if share != ColShare && r.Float(ColShare) >= MayDrop {
+			sentences = append(sentences, "But "+show(Share, r.Value(ColShare))+" of the instances that cannot remember run an older version.")
 		}
 		return below, sentences
 	}
 	return "", nil
 }
 
-// dropLimits are the shares of instances that the rows of droppable stay below.
+// dropLimits are the shares that the rows of droppable stay below.
 var dropLimits = []float64{0.01, MayDrop, 0.1, 0.2}
 
 // droppable finds, for each limit, the newest launch below which a smaller share of
-// instances runs.
+// installations or instances runs, see [View.Counted].
 func (v *View) droppable(t *Table) {
-	count := func(u usage) int64 { return u.instances }
-	if v.remembers {
-		count = func(u usage) int64 { return u.installations }
-	}
-	older, all := make([]int64, len(v.launches)), count(v.usage)
+	older, all := make([]usage, len(v.launches)), v.count(v.usage)
 	for i, l := range v.launches {
 		for _, u := range v.ordered {
 			if u.effective.CompareBuild(l.limit) < 0 {
-				older[i] += count(u.usage)
+				older[i].add(u.usage)
 			}
 		}
 	}
 	for _, limit := range dropLimits {
-		for i, n := range older {
-			if all == 0 || float64(n) >= limit*float64(all) {
+		for i, u := range older {
+			if all == 0 || float64(v.count(u)) >= limit*float64(all) {
 				continue
 			}
-			row := []any{limit, v.launches[i].Name, n, share(n, all), nil, nil}
-			if v.remembers { // n is a sum over days
-				row[2] = int64(math.Round(float64(n) / float64(max(1, v.meanDays().Days()))))
-			}
+			var next, nextShare any
 			if i > 0 {
-				row[4], row[5] = v.launches[i-1].Name, share(older[i-1], all)
+				next, nextShare = v.launches[i-1].Name, share(v.count(older[i-1]), all)
 			}
-			t.addRow(row...)
+			v.addUsed(t, []any{limit, v.launches[i].Name}, u, next, nextShare)
 			break
 		}
 	}

@@ -39,10 +39,10 @@ func TestDroppable(t *testing.T) {
 		{"2026-03-02", 100, 190, "v1.2.0", "linux/amd64", 0},
 	}
 	expect(t, newView(product(), stats.Query{Range: r}, totals(r, all), date("2026-03-16")), "droppable", `
-		0.010 v1.0 0 0.000 v1.1 0.030
-		0.050 v1.1 3 0.030 v1.2 0.090
-		0.100 v1.2 9 0.090 - -
-		0.200 v1.2 9 0.090 - -`)
+		0.010 v1.0 0 0.000 - - v1.1 0.030
+		0.050 v1.1 3 0.030 - - v1.2 0.090
+		0.100 v1.2 9 0.090 - - - -
+		0.200 v1.2 9 0.090 - - - -`)
 	expect(t, newView(product(), stats.Query{Range: r}, totals(r, nil), r.To), "droppable", "")
 	expect(t, newView(catalog.Listing{}, stats.Query{Range: r}, totals(r, all), r.To), "droppable", "")
 }
@@ -66,21 +66,24 @@ func TestAdoptionCurves(t *testing.T) {
 	add("1.0.0", "2026-02-03", 2)
 	v.AddDays(days)
 	expect(t, v, "adoption_curves", `
-		v1.2 0 1 0.250
-		v1.2 2 3 0.750
-		v1.2 3 2 0.667
-		v1.1 2 1 0.333
-		v1.1 37 4 1.000
-		v1.1 39 4 1.000
-		v1.1 40 2 0.667
-		v1.0 33 3 1.000
-		v1.0 68 4 1.000
-		v1.0 70 4 1.000
-		v1.0 71 2 0.667`)
+		v1.2 0 1 0.250 - -
+		v1.2 2 3 0.750 - -
+		v1.2 3 2 0.667 - -
+		v1.1 2 1 0.333 - -
+		v1.1 37 4 1.000 - -
+		v1.1 39 4 1.000 - -
+		v1.1 40 2 0.667 - -
+		v1.0 33 3 1.000 - -
+		v1.0 68 4 1.000 - -
+		v1.0 70 4 1.000 - -
+		v1.0 71 2 0.667 - -`)
 	expect(t, v, "adoption_speed", `
-		v1.2 03-10 2 3 2 0.667
-		v1.1 02-01 - 3 - -
-		v1.0 01-01 - 3 - -`)
+		v1.2 03-10 2 3 2 0.667 - -
+		v1.1 02-01 - 3 - - - -
+		v1.0 01-01 - 3 - - - -`)
+	if of := newView(product(), stats.Query{Range: r, Site: "factory"}, totals(r, fleet()), r.To).SpreadDays(); len(of) != len(outside) {
+		t.Errorf("of a site: got days %v outside the range, want %v", of, outside)
+	}
 	q := stats.Query{Range: r, Filter: stats.Filter{Version: "v1.2"}}
 	if v := newView(product(), q, totals(r, fleet()), r.To); v.SpreadDays() != nil || len(v.Table("adoption_curves").Rows) != 0 {
 		t.Error("with a filter by version: got curves, want none")

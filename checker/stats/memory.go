@@ -41,6 +41,8 @@ func (v *View) heapSums(n int, group func(*build) int) []heapSum {
 	return all
 }
 
+func (v *View) allHeaps() heapSum { return v.heapSums(1, func(*build) int { return 0 })[0] }
+
 func (v *View) heap(t *Table) {
 	const all = -1
 	type group struct{ version, platform int } // indexes, or all
@@ -76,7 +78,7 @@ func (v *View) heap(t *Table) {
 }
 
 func (v *View) heapHistogram(t *Table) {
-	p := v.heapSums(1, func(*build) int { return 0 })[0]
+	p := v.allHeaps()
 	for _, b := range p.Bars() {
 		t.addRow(b.From, b.To, b.InstanceDays, share(b.InstanceDays, p.Total()))
 	}
@@ -90,19 +92,26 @@ func (v *View) heapAbove(t *Table) {
 			exceed[n] += instances
 		}
 	}
-	reported := exceed[0]
+	heaps, days := v.allHeaps(), make([]int64, len(heapLimits))
+	for i, limit := range heapLimits {
+		days[i] = heaps.Above(limit)
+	}
+	counts, reported := exceed[1:], exceed[0]
+	if v.remembers {
+		counts, reported = days, heaps.Total()
+	}
 	if reported == 0 {
 		return
 	}
-	if reported < v.instances {
-		t.addNote(fmt.Sprintf("instances that reported no heap: %d", v.instances-reported))
+	if unknown := v.instances - exceed[0]; unknown > 0 {
+		t.addNote(fmt.Sprintf("instances that reported no heap: %d", unknown))
 	}
 	first, last, requested := 0, len(heapLimits)-1, -1
 	for i := range heapLimits {
-		if exceed[i+1] == reported {
+		if counts[i] == reported {
 			first = i
 		}
-		if exceed[i+1] == 0 {
+		if counts[i] == 0 {
 			last = i
 			break
 		}
@@ -112,7 +121,7 @@ func (v *View) heapAbove(t *Table) {
 	}
 	for i, limit := range heapLimits {
 		if first <= i && i <= last || i == requested {
-			t.addRow(float64(limit), exceed[i+1], share(exceed[i+1], v.instances))
+			t.addRow(float64(limit), exceed[i+1], share(exceed[i+1], v.instances), days[i], share(days[i], heaps.Total()))
 		}
 	}
 }

@@ -41,8 +41,8 @@ func (v *View) platformVersions(t *Table) {
 	for i, used := range v.versionsOn() {
 		p := v.usedPlatforms[i]
 		for index, n := range used {
-			if n.instances > 0 {
-				t.addRow(p.OS, p.Arch, v.usedVersions[index].name, n.instances, share(n.instances, p.instances))
+			if n != (usage{}) {
+				v.addPart(t, []any{p.OS, p.Arch, v.usedVersions[index].name}, n, p.usage)
 			}
 		}
 	}

@@ -9,7 +9,7 @@ import (
 
 // withSites are the tables whose counts of sites can be added to others.
 var withSites = []string{"installations", "installations_daily", "installations_weekly", "installations_monthly", "installation_versions", "installation_platforms",
-	"daily", "weekly", "monthly", "adoption", "checks", "heap_histogram"}
+	"daily", "weekly", "monthly", "adoption", "adoption_curves", "adoption_speed", "checks", "heap_histogram"}
 
 // site returns the site that the query selects, or nil.
 func (v *View) site() *rollup.SiteTotals {

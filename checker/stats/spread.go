@@ -14,17 +14,14 @@ const (
 
 // outsideDays has the counts of a build on days outside the range.
 type outsideDays struct {
+	*rollup.BuildTotals
 	version version.Version // see [usedVersion]
-	days    []rollup.Count
 }
 
 // SpreadDays returns the days outside the range that the tables adoption_curves and
 // adoption_speed need. With a filter by version there are none, because shares of one
 // version mean nothing.
 func (v *View) SpreadDays() (all []rollup.Range) {
-	if v.site() != nil {
-		return nil // only days of the store itself can be read
-	}
 	if v.Query.Version != "" || v.Known.Days() == 0 {
 		return nil
 	}
@@ -45,13 +42,14 @@ func (v *View) SpreadDays() (all []rollup.Range) {
 // used concurrently.
 func (v *View) AddDays(builds []rollup.BuildTotals) {
 	known := map[string]version.Version{}
-	for _, b := range builds {
+	for i := range builds {
+		b := &builds[i]
 		effective, ok := known[b.Version]
 		if !ok {
 			effective = v.published.usedVersion(v.published.displayName(b.Version)).effective
 			known[b.Version] = effective
 		}
-		v.outside = append(v.outside, outsideDays{effective, b.Days})
+		v.outside = append(v.outside, outsideDays{b, effective})
 	}
 }
 
@@ -65,88 +63,93 @@ func (v *View) spreading() (all []Launch) {
 	return all
 }
 
-// curve has the counts of the days since a launch: of the instances that ran it or a newer
-// version, and of all.
+// curve has the usage on the days since a launch: of the launch or a newer version, and of
+// all.
 type curve struct {
 	Launch
-	adopted, all [curveDays + 1]int64
+	adopted, all [curveDays + 1]usage
 }
 
-// add adds the counts of a day for a build.
-func (c *curve) add(d rollup.Day, effective version.Version, instances int64) {
+// add adds the usage of a version on a day.
+func (c *curve) add(d rollup.Day, effective version.Version, u usage) {
 	i := d - c.Day
 	if i < 0 || i > curveDays {
 		return
 	}
-	c.all[i] += instances
+	c.all[i].add(u)
 	if effective.Ordered() && effective.CompareBuild(c.limit) >= 0 {
-		c.adopted[i] += instances
+		c.adopted[i].add(u)
 	}
 }
 
-// last returns the last day with data, or -1.
-func (c *curve) last() int {
+// spread has the curves of the newest launches.
+type spread struct {
+	curves []*curve
+	count  func(usage) int64 // see [View.count]
+	first  rollup.Day        // with such counts
+}
+
+// last returns the last day since the newest launch that has counts, or -1.
+func (s *spread) last() int {
 	for i := curveDays; i >= 0; i-- {
-		if c.all[i] > 0 {
+		if s.count(s.curves[0].all[i]) > 0 {
 			return i
 		}
 	}
 	return -1
 }
 
-// half returns the first day on which half of the instances ran the launch or a newer
-// version, as a value of a table. It is unknown if the launch was before the first day with
-// data.
-func (c *curve) half(first rollup.Day) any {
+// half returns the first day on which half ran the launch or a newer version, as a value of
+// a table. It is unknown if the launch was before the first day with counts.
+func (s *spread) half(c *curve) any {
 	for i := range c.all {
-		if c.all[i] > 0 && 2*c.adopted[i] >= c.all[i] {
-			return orNil(int64(i), c.Day >= first)
+		if all := s.count(c.all[i]); all > 0 && 2*s.count(c.adopted[i]) >= all {
+			return orNil(int64(i), c.Day >= s.first)
 		}
 	}
 	return nil
 }
 
-// curves returns the spread of the newest launches, and the first day with data. Today does
-// not count.
-func (v *View) curves() (all []*curve, first rollup.Day) {
+// spread returns how the newest launches spread. Today does not count.
+func (v *View) spread() *spread {
+	s := &spread{count: v.count, first: v.Today}
 	if v.Query.Version != "" {
-		return nil, 0
+		return s
 	}
-	first = v.days().From
 	for _, l := range v.spreading() {
-		all = append(all, &curve{Launch: l})
+		s.curves = append(s.curves, &curve{Launch: l})
 	}
-	add := func(effective version.Version, days []rollup.Count) {
-		for _, c := range days {
-			for _, to := range all {
-				if c.Day < v.Today && c.Instances > 0 {
-					first = min(first, c.Day)
-					to.add(c.Day, effective, c.Instances)
-				}
-			}
+	add := func(d rollup.Day, effective version.Version, u usage) {
+		if d >= v.Today {
+			return
+		}
+		if s.count(u) > 0 {
+			s.first = min(s.first, d)
+		}
+		for _, c := range s.curves {
+			c.add(d, effective, u)
 		}
 	}
 	for i := range v.builds {
-		var inside []rollup.Count
-		for _, c := range v.builds[i].Days {
-			if v.Query.Contains(c.Day) {
-				inside = append(inside, c)
+		for d, u := range daily(v.builds[i].BuildTotals) {
+			if v.Query.Contains(d) {
+				add(d, v.builds[i].version.effective, u)
 			}
 		}
-		add(v.builds[i].version.effective, inside)
 	}
 	for _, b := range v.outside {
-		add(b.version, b.days)
+		for d, u := range daily(b.BuildTotals) {
+			add(d, b.version, u)
+		}
 	}
-	return all, first
+	return s
 }
 
 func (v *View) adoptionCurves(t *Table) {
-	all, _ := v.curves()
-	for _, c := range all {
-		for i, n := range c.all {
-			if n > 0 {
-				t.addRow(c.Name, int64(i), c.adopted[i], share(c.adopted[i], n))
+	for _, c := range v.spread().curves {
+		for i, all := range c.all {
+			if all != (usage{}) {
+				t.addDay([]any{c.Name, int64(i)}, c.adopted[i], all)
 			}
 		}
 	}
@@ -154,15 +157,19 @@ func (v *View) adoptionCurves(t *Table) {
 
 // adoptionSpeed compares all launches on the day that the newest one has reached.
 func (v *View) adoptionSpeed(t *Table) {
-	all, first := v.curves()
-	for _, c := range all {
-		row := []any{c.Name, c.Day, c.half(first), nil, nil, nil}
-		if day := all[0].last(); day >= 0 {
-			row[3] = int64(day)
-			if c.all[day] > 0 {
-				row[4], row[5] = c.adopted[day], share(c.adopted[day], c.all[day])
-			}
+	s := v.spread()
+	for _, c := range s.curves {
+		if day := s.last(); day >= 0 {
+			t.addDay([]any{c.Name, c.Day, s.half(c), int64(day)}, c.adopted[day], c.all[day])
+		} else {
+			t.addDay([]any{c.Name, c.Day, s.half(c), nil}, usage{}, usage{})
 		}
-		t.addRow(row...)
 	}
+}
+
+// addDay adds a row with the columns of usedColumns after others, of a single day. A count is
+// unknown if there are none of its population.
+func (t *Table) addDay(keys []any, u, all usage) {
+	t.addRow(append(keys, orNil(u.instances, all.instances > 0), share(u.instances, all.instances),
+		orNil(u.installations, all.installations > 0), share(u.installations, all.installations))...)
 }

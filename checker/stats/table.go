@@ -81,7 +81,8 @@ type Table struct {
 	Columns []Column
 	Rows    [][]any // a value for each column, see [Kind]
 
-	scheme version.Scheme // of the product's tags
+	scheme        version.Scheme // of the product's tags
+	installations bool           // they answer questions, see [View.Counted]
 }
 
 // Index returns the index of a column. It panics if the table does not have it.

@@ -76,31 +76,32 @@ func (b *builder) spreadCard() card {
 		rows = append(rows, r)
 	}
 	newest := rows[0]
+	count, share, _ := b.Counted()
 	name, day := newest.Text(stats.ColVersion), show(newest, stats.ColOnDay)
-	if !newest.Known(stats.ColShare) {
+	if !newest.Known(share) {
 		c.Text = []string{name + " was released on " + show(newest, stats.ColReleased) + ". No whole day is known since."}
 		return c
 	}
-	first := "On day " + day + " after its release, " + show(newest, stats.ColShare) + " ran " + name + " or newer"
-	if len(rows) < 2 || !rows[1].Known(stats.ColShare) {
-		c.Value, c.Text = show(newest, stats.ColShare), []string{first + ". There is no earlier release to compare with."}
+	first := "On day " + day + " after its release, " + show(newest, share) + " ran " + name + " or newer"
+	if len(rows) < 2 || !rows[1].Known(share) {
+		c.Value, c.Text = show(newest, share), []string{first + ". There is no earlier release to compare with."}
 		return c
 	}
 	before := rows[1]
-	c.Value = compareShares(newest, before)
-	c.Text = []string{first + "; " + before.Text(stats.ColVersion) + " had " + show(before, stats.ColShare) + " then."}
+	c.Value = compareShares(newest, before, count, share)
+	c.Text = []string{first + "; " + before.Text(stats.ColVersion) + " had " + show(before, share) + " then."}
 	return c
 }
 
 // compareShares answers whether a release spread slower than another one, as of the same day. A difference of
 // less than two percentage points, or of less than two standard errors, does not count.
-func compareShares(newest, before stats.Row) string {
-	p, q := newest.Float(stats.ColShare), before.Float(stats.ColShare)
+func compareShares(newest, before stats.Row, count, share stats.Column) string {
+	p, q := newest.Float(share), before.Float(share)
 	variance := func(r stats.Row, p float64) float64 {
 		if p == 0 {
 			return 0
 		}
-		return p * (1 - p) / (float64(r.Number(stats.ColInstances)) / p)
+		return p * (1 - p) / (float64(r.Number(count)) / p)
 	}
 	enough := max(0.02, 2*math.Sqrt(variance(newest, p)+variance(before, q)))
 	switch {

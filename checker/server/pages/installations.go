@@ -68,13 +68,16 @@ func (b *builder) installationsByPeriod(table, title string) *figure {
 
 // installationsCard answers how many installations there are.
 func (b *builder) installationsCard(c card) card {
-	for _, period := range []struct{ name, text string }{{stats.FinishedFourWeeks, "four weeks"}, {stats.FinishedWeek, "week"}, {stats.FinishedDay, "day"}} {
+	for _, period := range []struct{ name, text string }{{stats.FinishedFourWeeks, "four weeks"}, {stats.FinishedWeek, "week"}, {stats.FinishedDay, "day"}, {stats.TodaySoFar, stats.TodaySoFar}} {
 		for r := range b.Table("installations").All() {
 			if r.Text(stats.ColPeriod) != period.name || !r.Known(stats.ColInstallations) || r.Number(stats.ColInstallations) == 0 {
 				continue
 			}
 			c.Value = show(r, stats.ColInstallations)
 			text := plural(r.Number(stats.ColInstallations), "installation", "installations") + b.filterText() + " reported in the " + period.text + " to " + show(r, stats.ColTo)
+			if period.name == stats.TodaySoFar {
+				text = plural(r.Number(stats.ColInstallations), "installation", "installations") + b.filterText() + " reported " + stats.TodaySoFar
+			}
 			if r.Known(stats.ColChange) {
 				text += ", " + show(r, stats.ColChange) + " from the " + period.text + " before"
 			}

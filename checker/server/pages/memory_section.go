@@ -14,7 +14,7 @@ import (
 var percentiles = []stats.Column{stats.ColP50, stats.ColP90, stats.ColP95, stats.ColP99}
 
 func (b *builder) memorySection() section {
-	p := section{ID: "memory", Title: "Memory", Lead: []string{"Heap usage of the instances that report it. 95\u00a0% of them use no more than the value p95."}}
+	p := section{ID: "memory", Title: "Memory", Lead: []string{"Heap usage that installations and instances report. 95\u00a0% of them use no more than the value p95."}}
 	p.addFigures(b.heapChange(), b.heapHistogram(), b.heapTable("Heap by version", true), b.heapTable("Heap by platform", false), b.heapAbove())
 	return p
 }
@@ -77,16 +77,20 @@ func (b *builder) heapTable(title string, byVersion bool) *figure {
 		return nil
 	}
 	about, other := stats.ColVersion, stats.ColOS
+	counted := stats.ColInstances
+	if b.Remembers() { // whose heaps count by day only
+		counted = stats.ColInstanceDays
+	}
 	columns := append(slices.Clone(percentiles), stats.ColInstances, stats.ColInstanceDays)
 	if !byVersion {
 		f.Name, f.Half, about, other = "heap-platforms", true, stats.ColOS, stats.ColVersion
-		columns = []stats.Column{stats.ColP50, stats.ColP95, stats.ColInstances}
+		columns = []stats.Column{stats.ColP50, stats.ColP95, counted}
 	}
 	t = t.Filter(func(r stats.Row) bool { return r.Known(stats.ColP50) && !r.Known(other) })
 	if len(t.Rows) == 0 {
 		return nil
 	}
-	t = allFirst(mostFirst(t, stats.ColInstances), about)
+	t = allFirst(mostFirst(t, counted), about)
 	t.Title = title
 	low, high := math.Inf(1), 0.0
 	for r := range t.All() {
@@ -171,11 +175,16 @@ func (b *builder) heapChange() *figure {
 }
 
 func (b *builder) heapAbove() *figure {
-	f, t := b.emptyFigure("heap_above", "Instances above a heap size")
+	title, share, columns := "Instances above a heap size", stats.ColShare, []stats.Column{stats.ColBytes, stats.ColInstances, stats.ColShare}
+	if b.Remembers() { // the heaps of installations are known by day only
+		title, share, columns = "Days above a heap size", stats.ColDayShare, []stats.Column{stats.ColBytes, stats.ColInstanceDays, stats.ColDayShare}
+	}
+	f, t := b.emptyFigure("heap_above", title)
 	if f == nil {
 		return nil
 	}
-	f.Half, f.ChartTable = true, newTableView(t).addCharts(1, "", shareBars(t, stats.ColShare, plain))
+	t = t.Select(columns...)
+	f.Half, f.ChartTable = true, newTableView(t).addCharts(1, "", shareBars(t, share, plain))
 	size := b.invalid.value("above", "512 MiB")
 	if b.Query.Above > 0 {
 		size = formatBytes(float64(b.Query.Above))

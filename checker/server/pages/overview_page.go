@@ -58,9 +58,10 @@ func NewProductSummary(v *stats.View) ProductSummary {
 	}
 	b := newBuilder(v, "", nil)
 	o.Tiles = b.summaryTiles()
+	_, share, name := v.Counted()
 	for r := range v.Table("latest").All() {
-		if v.Latest != "" && r.Text(stats.ColWhat) == stats.LatestRelease && r.Known(stats.ColShare) {
-			o.Latest = r.Text(stats.ColVersion) + " is the latest release; " + show(r, stats.ColShare) + " of the instances run it or newer."
+		if v.Latest != "" && r.Text(stats.ColWhat) == stats.LatestRelease && r.Known(share) {
+			o.Latest = r.Text(stats.ColVersion) + " is the latest release; " + show(r, share) + " of the " + name + " run it or newer."
 		}
 	}
 	o.Spark, o.SparkNote = b.sparkline()
@@ -106,7 +107,11 @@ func (b *builder) summaryTiles() (all []tile) {
 func (b *builder) installationTiles() (all []tile) {
 	for r := range b.Table("installations").All() {
 		if r.Known(stats.ColInstallations) {
-			all = append(all, tile{"Installations in the last " + r.Text(stats.ColPeriod), show(r, stats.ColInstallations), change(r)})
+			name := "Installations in the last " + r.Text(stats.ColPeriod)
+			if r.Text(stats.ColPeriod) == stats.TodaySoFar {
+				name = "Installations " + stats.TodaySoFar
+			}
+			all = append(all, tile{name, show(r, stats.ColInstallations), change(r)})
 		}
 	}
 	return all

@@ -84,6 +84,24 @@ func TestInstallations(t *testing.T) {
 	}
 }
 
+// TestFirstDay checks that installations are shown before the first day is over.
+func TestFirstDay(t *testing.T) {
+	today := rollup.Range{From: 20_100, To: 20_100}
+	used := rollup.BuildTotals{Build: rollup.Build{Version: "1.1.0"}, Distinct: rollup.Distinct{Exceed: []int64{0}}, Reports: 7}
+	used.Days = []rollup.Count{{Day: today.To, Reports: 7}}
+	used.Installations = []rollup.DayInstallations{{Day: today.To, Installations: rollup.Installations{Daily: 7, Weekly: 7, Monthly: 7, New: 7}}}
+	totals := &rollup.Totals{Range: today, Known: today, Remembered: today, Builds: []rollup.BuildTotals{used}}
+	p := catalog.Product{Name: "app"}
+	view := stats.NewView(p, p.Rank([]catalog.Release{{Tag: "v1.1.0"}}), stats.Query{Range: today.Last(28)}, totals, today.To)
+	page, err := Product(Visitor{Reader: true}, ProductData{View: view})
+	if text := strings.ReplaceAll(string(page), nbsp, " "); err != nil || !strings.Contains(text, "7 installations reported today so far") {
+		t.Errorf("got no count of today so far (error %v):\n%s", err, text)
+	}
+	if o := NewProductSummary(view); len(o.Tiles) != 1 || o.Tiles[0].Name != "Installations today so far" || o.Tiles[0].Value != "7" || !strings.Contains(o.Latest, "of the installations run it") {
+		t.Errorf("got the summary %+v, want the installations of today so far", o)
+	}
+}
+
 func TestFormatValue(t *testing.T) {
 	for _, c := range []struct {
 		kind  stats.Kind

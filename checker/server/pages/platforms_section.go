@@ -1,6 +1,8 @@
 package pages
 
 import (
+	"strings"
+
 	"relcheck/checker/server/chart"
 	"relcheck/checker/stats"
 )
@@ -29,12 +31,13 @@ const maxPlatforms = 12
 
 func (b *builder) platformVersions() *figure {
 	f, t := b.tableFigure("platform_versions", "Versions on each platform")
-	if f == nil || b.instances() == 0 {
+	if f == nil {
 		return nil
 	}
+	count, share, name := b.Counted()
 	type mix struct {
-		instances []int64
-		shares    []float64
+		counts []int64
+		shares []float64
 	}
 	series := len(b.series.names) + 1
 	all, order, used := map[string]*mix{}, []string{}, make([]bool, series)
@@ -44,18 +47,18 @@ func (b *builder) platformVersions() *figure {
 			all[platform] = &mix{make([]int64, series), make([]float64, series)}
 			order = append(order, platform)
 		}
-		all[platform].instances[i] += r.Number(stats.ColInstances)
-		all[platform].shares[i] += r.Float(stats.ColShare)
+		all[platform].counts[i] += r.Number(count)
+		all[platform].shares[i] += r.Float(share)
 		used[i] = true
 	}
-	g := &tableView{Caption: f.Title, Head: []columnHead{{"Platform", ""}, {"Instances", "n"}, {"", "g"}}}
+	g := &tableView{Caption: f.Title, Head: []columnHead{{"Platform", ""}, {count.Head, "n"}, {"", "g"}}}
 	for _, platform := range order[:min(maxPlatforms, len(order))] {
 		var parts []chart.Segment
 		total := int64(0)
-		for i, n := range all[platform].instances {
-			if n > 0 {
+		for i, n := range all[platform].counts {
+			if share := all[platform].shares[i]; share > 0 {
 				total += n
-				parts = append(parts, chart.Segment{Share: all[platform].shares[i], Class: b.series.class(i), Title: b.series.name(i) + ": " + plural(n, "instance", "instances") + " (" + formatShare(all[platform].shares[i]) + ")"})
+				parts = append(parts, chart.Segment{Share: share, Class: b.series.class(i), Title: b.series.name(i) + ": " + plural(n, strings.TrimSuffix(name, "s"), name) + " (" + formatShare(share) + ")"})
 			}
 		}
 		g.Rows = append(g.Rows, []tableCell{{Text: platform}, {Text: formatNumber(total), Class: "n"}, {Class: "g", Drawing: chart.StackedBar(parts)}})

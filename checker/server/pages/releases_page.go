@@ -31,13 +31,14 @@ type Release struct {
 
 type releasesPage struct {
 	ReleasesData
-	Product catalog.Product
-	Tabs    []link
-	Lead    string
-	About   []string
-	Counted bool // statistics are known
-	Filed   bool // files are known
-	Rows    []releaseRow
+	Product   catalog.Product
+	Tabs      []link
+	Lead      string
+	About     []string
+	Counted   bool   // statistics are known
+	CountHead string // of the column with counts
+	Filed     bool   // files are known
+	Rows      []releaseRow
 }
 
 type releaseRow struct {
@@ -57,10 +58,16 @@ func Releases(v Visitor, d ReleasesData) ([]byte, error) {
 	}
 	versions := d.View.Table("versions")
 	if page.Counted {
-		page.Lead += " Instances are counted over the last 28 days."
+		if d.View.Remembers() {
+			page.Lead += " Installations are those of a mean day of the last 28."
+		} else {
+			page.Lead += " Instances are counted over the last 28 days."
+		}
 		page.About = aboutInstances
 	}
-	page.Rows = releaseRows(d.Releases, versions, d.View.Latest)
+	count, share, _ := d.View.Counted()
+	page.CountHead = count.Head
+	page.Rows = releaseRows(d.Releases, versions, count, share, d.View.Latest)
 	for i, r := range d.Releases {
 		page.Rows[i].Files = filesSummary(page.Product.NamedFiles(&r.Release), d.Serves)
 		page.Filed = page.Filed || page.Rows[i].Files != ""
@@ -68,7 +75,7 @@ func Releases(v Visitor, d ReleasesData) ([]byte, error) {
 	return render("releases", v, "Releases of "+page.Product.Title, page)
 }
 
-func releaseRows(releases []Release, versions *stats.Table, latest string) (all []releaseRow) {
+func releaseRows(releases []Release, versions *stats.Table, count, share stats.Column, latest string) (all []releaseRow) {
 	counted := map[string]stats.Row{}
 	for r := range versions.All() {
 		counted[r.Text(stats.ColVersion)] = r
@@ -80,7 +87,7 @@ func releaseRows(releases []Release, versions *stats.Table, latest string) (all 
 		}
 		line.State, line.Class = releaseState(&one.Release, latest)
 		if r, ok := counted[one.Tag]; ok {
-			line.IDs, line.Share, line.Bar = show(r, stats.ColInstances), show(r, stats.ColShare), chart.Bar(r.Float(stats.ColShare), "ca")
+			line.IDs, line.Share, line.Bar = show(r, count), show(r, share), chart.Bar(r.Float(share), "ca")
 		}
 		all = append(all, line)
 	}

@@ -14,14 +14,15 @@ import (
 
 func (b *builder) versionsSection() section {
 	p := section{ID: "versions", Title: "Versions"}
+	count, share, name := b.Counted()
 	for l := range b.Table("latest").All() {
 		switch {
 		case l.Text(stats.ColWhat) == stats.LatestRelease && l.Text(stats.ColVersion) != "":
-			p.Lead = append(p.Lead, show(l, stats.ColShare)+" of the instances ran the latest release, "+l.Text(stats.ColVersion)+", or newer.")
-		case l.Text(stats.ColWhat) == stats.Older && b.Latest != "" && l.Number(stats.ColInstances) > 0:
-			p.Lead = append(p.Lead, show(l, stats.ColShare)+" ran a version older than "+b.Line(b.Latest)+".")
-		case l.Text(stats.ColWhat) == stats.WithdrawnRelease && l.Number(stats.ColInstances) > 0:
-			p.Lead = append(p.Lead, show(l, stats.ColShare)+" ran a withdrawn release.")
+			p.Lead = append(p.Lead, show(l, share)+" of the "+name+" ran the latest release, "+l.Text(stats.ColVersion)+", or newer.")
+		case l.Text(stats.ColWhat) == stats.Older && b.Latest != "" && l.Number(count) > 0:
+			p.Lead = append(p.Lead, show(l, share)+" ran a version older than "+b.Line(b.Latest)+".")
+		case l.Text(stats.ColWhat) == stats.WithdrawnRelease && l.Number(count) > 0:
+			p.Lead = append(p.Lead, show(l, share)+" ran a withdrawn release.")
 		}
 	}
 	p.addFigures(b.adoptionCurves(), b.versionsTable(), b.endingSupport(), b.behindReleases(), b.behindDays())
@@ -36,6 +37,8 @@ func (b *builder) adoptionCurves() *figure {
 		return nil
 	}
 	days := 0
+	_, share, population := b.Counted()
+	t = t.Filter(func(r stats.Row) bool { return r.Known(share) })
 	for r := range t.All() {
 		days = max(days, int(r.Number(stats.ColSinceRelease)))
 	}
@@ -49,14 +52,14 @@ func (b *builder) adoptionCurves() *figure {
 			lines.Series = append(lines.Series, chart.Series{Name: name, Class: "c" + strconv.Itoa(n), Values: slices.Repeat([]float64{math.NaN()}, days+1)})
 			f.Legend = append(f.Legend, legendItem{name, "c" + strconv.Itoa(n)})
 		}
-		lines.Series[len(lines.Series)-1].Values[day] = r.Float(stats.ColShare)
-		lines.Titles[day] += "\n" + name + ": " + show(r, stats.ColShare)
+		lines.Series[len(lines.Series)-1].Values[day] = r.Float(share)
+		lines.Titles[day] += "\n" + name + ": " + show(r, share)
 	}
 	lines.Y, lines.Max = shareAxis(1)
 	for day := 0; day <= days; day += max(1, (days+5)/6) {
 		lines.X = append(lines.X, columnTick(day, days+1, "day "+strconv.Itoa(day)))
 	}
-	f.Chart, f.Lead = lines.SVG(), "The share of instances that ran a release or a newer one."
+	f.Chart, f.Lead = lines.SVG(), "The share of "+population+" that ran a release or a newer one."
 	f.ChartTable = b.speedTable()
 	f.Table = newTableView(t)
 	return f
@@ -65,19 +68,20 @@ func (b *builder) adoptionCurves() *figure {
 // speedTable compares how fast the newest releases spread.
 func (b *builder) speedTable() *tableView {
 	t := b.Table("adoption_speed")
+	_, share, _ := b.Counted()
 	g := &tableView{Caption: "Adoption speed", Head: []columnHead{{"Release", ""}, {"Released", "n x"}, {"Days to half", "n"}, {"Share", "n"}}}
 	for r := range t.All() {
 		half := show(r, stats.ColHalf)
-		if !r.Known(stats.ColHalf) && r.Known(stats.ColShare) {
+		if !r.Known(stats.ColHalf) && r.Known(share) {
 			half = "not yet"
-			if r.Float(stats.ColShare) >= 0.5 { // the days before are not known
+			if r.Float(share) >= 0.5 { // the days before are not known
 				half = unknown
 			}
 		}
 		if r.Known(stats.ColOnDay) {
 			g.Head[3].Text = "On day " + show(r, stats.ColOnDay)
 		}
-		g.Rows = append(g.Rows, []tableCell{{Text: r.Text(stats.ColVersion)}, {Text: show(r, stats.ColReleased), Class: "n x"}, {Text: half, Class: "n"}, {Text: show(r, stats.ColShare), Class: "n"}})
+		g.Rows = append(g.Rows, []tableCell{{Text: r.Text(stats.ColVersion)}, {Text: show(r, stats.ColReleased), Class: "n x"}, {Text: half, Class: "n"}, {Text: show(r, share), Class: "n"}})
 	}
 	return g.whole()
 }

@@ -2,6 +2,8 @@ package rollup
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -58,9 +60,10 @@ func (c *Cell) Add(other *Cell) {
 // returns is a multiple of the threshold, so that neither a count nor a sum or difference of
 // counts is between 0 and the threshold.
 //
-// Each count is rounded down. What remains of all builds is added up for [OtherBuild] and
-// rounded down, too. Therefore, the sum over all builds is the true sum, rounded down to a
-// multiple of the threshold. A build with fewer instances and fewer installations than the
+// Each count is rounded down; of installations, new and returning ones are, so that what
+// remains has no more new ones than installations. What remains of all builds is added up for
+// [OtherBuild] and rounded down, too. Therefore, the sum over all builds is the true sum,
+// rounded down to a multiple of the threshold. A build with fewer instances and fewer installations than the
 // threshold is not named. Its checks are shown if released reports that its version is
 // public anyway. [OtherBuild] has reports and heaps only if it has enough instances or
 // installations. Heaps are replaced by medians, each of as many heaps as the threshold. With
@@ -80,6 +83,12 @@ func HideSmall(cells []Cell, threshold int64, released func(version string) bool
 				*n %= threshold
 			}
 			*numbers[i] -= *n
+		}
+		remaining := rest.withNew()
+		for i, n := range c.withNew() {
+			if *remaining[i] < rest.New && *n > c.New {
+				*n, *remaining[i] = *n-threshold, *remaining[i]+threshold
+			}
 		}
 		if c.Heaps = (Heaps{}); named {
 			c.Heaps, rest.Heaps = rest.Heaps.medians(threshold)
@@ -103,6 +112,28 @@ func HideSmall(cells []Cell, threshold int64, released func(version string) bool
 	}
 	slices.SortFunc(shown, func(a, b Cell) int { return a.Compare(&b) })
 	return shown
+}
+
+// withNew returns pointers to the counts of installations that include the new ones.
+func (n *Installations) withNew() []*int64 { return []*int64{&n.Daily, &n.Weekly, &n.Monthly} }
+
+// Check returns an error if a build cannot have these counts. Those of [OtherBuild] may be sums
+// of what [HideSmall] has left.
+func (c *Cell) Check() error {
+	negative := func(n *int64) bool { return *n < 0 }
+	possible := c.Installations.Possible()
+	if c.Build == OtherBuild {
+		possible = !slices.ContainsFunc(c.withNew(), func(n *int64) bool { return *n < c.New })
+	}
+	switch {
+	case slices.ContainsFunc(c.Numbers(), negative):
+		return errors.New("a count is negative")
+	case c.Span != OneDay && (c.Checks != 0 || !c.Installations.IsZero() || c.Heaps.Total() != 0):
+		return errors.New("only days can have checks, installations and heaps")
+	case !possible:
+		return fmt.Errorf("the counts of installations contradict each other: %+v", c.Installations)
+	}
+	return nil
 }
 
 // has reports whether there are at least n instances or n installations.

@@ -24,6 +24,11 @@ func randomCells(random *rand.Rand, threshold int64) (cells []Cell) {
 				*n %= 3
 			}
 		}
+		n := &c.Installations
+		n.Monthly = n.New + n.Back28 + random.Int64N(2*threshold)
+		n.Back7 = n.Back28 + random.Int64N(threshold)
+		n.Weekly = max(n.Monthly, n.New+n.Back7) + random.Int64N(2*threshold)
+		n.Daily = n.Weekly + random.Int64N(2*threshold)
 		for range random.IntN(int(3*threshold + 1)) {
 			c.Heaps.Add(1000+random.IntN(40), 1+random.Int64N(2))
 		}
@@ -51,6 +56,9 @@ func TestHideSmall(t *testing.T) {
 		}
 		shown := HideSmall(slices.Clone(cells), threshold, released)
 		after := sum(shown)
+		if !after.Installations.Possible() {
+			t.Fatalf("threshold %d: all builds have impossible counts %+v", threshold, after.Installations)
+		}
 		wants := before.Numbers()
 		for i, n := range after.Numbers() {
 			want := *wants[i] - *wants[i]%threshold
@@ -65,6 +73,9 @@ func TestHideSmall(t *testing.T) {
 			t.Fatalf("threshold %d: got %d reports, want %d", threshold, after.Reports, before.Reports/threshold*threshold)
 		}
 		for _, c := range shown {
+			if err := c.Check(); err != nil {
+				t.Fatalf("threshold %d: %s: %v", threshold, c.Version, err)
+			}
 			for i, n := range c.Numbers() {
 				if *n < 0 || *n%threshold != 0 {
 					t.Fatalf("threshold %d: %s has count %d of %d, want a multiple of the threshold", threshold, c.Version, i, *n)
@@ -135,7 +146,8 @@ func TestHideSmallAlone(t *testing.T) {
 		{"only a small one", []Cell{cell("v1", 9, 9, 9)}, ""},
 		{"one small one beside a large one", []Cell{cell("v1", 9, 0, 0), cell("v2", 500, 0, 0)}, "v2 500 0 0"},
 		{"two small ones", []Cell{cell("v1", 9, 0, 0), cell("v2", 3, 0, 0)}, "other 10 0 0"},
-		{"nested counts", []Cell{cell("v1", 0, 20, 19)}, "v1 0 20 10"},
+		{"nested counts", []Cell{cell("v1", 0, 20, 19)}, "other 0 10 0; v1 0 10 10"},
+		{"no more new ones than all", []Cell{cell("v1", 0, 40, 15), cell("v2", 0, 40, 16)}, "other 0 20 10; v1 0 30 10; v2 0 30 10"},
 		{"the rest of large ones", []Cell{cell("v1", 19, 0, 0), cell("v2", 18, 0, 0)}, "other 10 0 0; v1 10 0 0; v2 10 0 0"},
 		{"both populations small", []Cell{cell("v1", 6, 6, 0)}, ""},
 	} {

@@ -54,8 +54,18 @@ func (n *Installations) Add(other Installations) {
 	n.Back28 += other.Back28
 }
 
+// Possible reports whether installations of a build on a day can have these counts. A report
+// that is back after four weeks, for example, is also the first of its four weeks.
+func (n Installations) Possible() bool {
+	return n.New >= 0 && n.Back28 >= 0 && n.Back28 <= n.Back7 && n.New+n.Back28 <= n.Monthly && n.New+n.Back7 <= n.Weekly && n.Monthly <= n.Weekly && n.Weekly <= n.Daily
+}
+
 // IsZero reports whether nothing is counted.
 func (n Installations) IsZero() bool { return n == Installations{} }
+
+// Returning returns how many of the installations in a period of a span had an answer before
+// it.
+func (n Installations) Returning(s Span) int64 { return max(0, n.In(s)-n.New) }
 
 // In returns the number of installations in a period of a span that the counts add up to.
 func (n Installations) In(s Span) int64 {

@@ -46,3 +46,13 @@ func TestCountLast(t *testing.T) {
 		}
 	}
 }
+
+// TestReturning tests that the number of returning installations is never negative.
+func TestReturning(t *testing.T) {
+	n := Installations{Daily: 5, Weekly: 4, Monthly: 2, New: 3}
+	for span, want := range map[Span]int64{OneDay: 2, OneWeek: 1, FourWeeks: 0} {
+		if got := n.Returning(span); got != want {
+			t.Errorf("span %d: got %d, want %d", span, got, want)
+		}
+	}
+}

@@ -116,6 +116,9 @@ func (c *comparison) compareRows() {
 		key := fmt.Sprint(row[:spec.keys]...)
 		wantOrder = append(wantOrder, key)
 		if byKey[key] == nil {
+			if c.maybeExtreme(row) {
+				continue
+			}
 			c.addf("got no row for %s, want %v", key, row)
 			continue
 		}
@@ -123,9 +126,12 @@ func (c *comparison) compareRows() {
 		delete(byKey, key)
 	}
 	for _, row := range byKey {
+		if c.maybeExtreme(row) {
+			continue
+		}
 		c.addf("got row %v, want none", row)
 	}
-	if spec.ordered && len(c.differences) == 0 && !slices.Equal(gotOrder, wantOrder) {
+	if spec.ordered && len(c.differences) == 0 && len(gotOrder) == len(wantOrder) && !slices.Equal(gotOrder, wantOrder) {
 		c.addf("got rows in the order %q, want %q", gotOrder, wantOrder)
 	}
 }

@@ -17,6 +17,8 @@ func (c *comparison) exempt(column string, i int, got, want []any) bool {
 		return ok && n >= want[i].(int64) && n <= want[i].(int64)+c.truth.maybeRestartsOn(want[0].(rollup.Day))
 	case "lifetimes.share":
 		return toFloat(got[1]) > 0 && within(got[3], toFloat(got[2])/toFloat(got[1]), 1e-9)
+	case "heap_above.instance_days", "heap_above.day_share":
+		return c.isAbove(toFloat(want[0]), got)
 	case "heap_change.low", "heap_change.high": // combined from four percentiles, each of which has an error
 		return got[i] != nil && want[i] != nil && within(got[i], want[i], 5*heapError*(1+math.Abs(toFloat(want[i])))) || c.truth.sampled
 	case "heap_change.certain":
@@ -48,7 +50,7 @@ func mayBeMost(counts map[string]used, name string) bool {
 func (c *comparison) mayBeHalf(name string, got any) bool {
 	t := c.truth
 	r := t.releases.find(name)
-	if r == nil || !t.releases.parse(name).Ordered() || r.Date.IsZero() || rollup.DayOf(r.Date) < t.dailyRange.From {
+	if r == nil || t.remembers() || !t.mayHaveHalf(*r) { // installations are exact
 		return false
 	}
 	first := rollup.DayOf(r.Date)
@@ -66,6 +68,29 @@ func (c *comparison) mayBeHalf(name string, got any) bool {
 		}
 	}
 	return got == nil
+}
+
+// maybeExtreme reports whether a table may have a row or not: one of heap_above whose limit
+// all heaps exceed, or none, but for those in the bucket of the limit or not in the sample.
+func (c *comparison) maybeExtreme(row []any) bool {
+	if c.table.Name != "heap_above" || !c.truth.remembers() {
+		return false
+	}
+	share := toFloat(row[4])
+	return min(share, 1-share) < 0.002
+}
+
+// isAbove reports whether a row may count the instance-days with a heap above a limit. Those
+// in the bucket of the limit need not count.
+func (c *comparison) isAbove(limit float64, got []any) bool {
+	const bucket = (1 + heapError) / (1 - heapError)
+	n, all := toFloat(got[3]), toFloat(c.truth.heapsBetween(-1, math.Inf(1)))
+	slack := hashError * all
+	if c.truth.sampled {
+		slack = sampleError * all
+	}
+	least, most := toFloat(c.truth.heapsBetween(limit*bucket, math.Inf(1))), toFloat(c.truth.heapsBetween(limit, math.Inf(1)))
+	return n >= least-slack && n <= most+slack && within(got[4], n/all, max(1e-9, 2*slack/all))
 }
 
 // compareHistogram checks the heap histogram, whose bars are the view's choice. The bars

@@ -97,7 +97,13 @@ func limits() (all []int64) {
 }
 
 func (t *Truth) heapAbove() (rows [][]any) {
+	days := t.heapsOfVersion("")
+	exceed := func(limit int64) int64 { return t.instancesAbove(limit) }
 	total := sum(t.heapInstances)
+	if t.remembers() {
+		exceed = func(limit int64) int64 { return t.heapsBetween(float64(limit), math.Inf(1)) }
+		total = int64(len(days))
+	}
 	if total == 0 {
 		return nil
 	}
@@ -109,12 +115,13 @@ func (t *Truth) heapAbove() (rows [][]any) {
 	}
 	done := false
 	for _, limit := range limits() {
-		n := t.instancesAbove(limit)
+		n := exceed(limit)
 		if n == total { // replaces the lower limits, which all instances exceed too
 			rows = slices.DeleteFunc(rows, func(row []any) bool { return row[0] != float64(nearest) })
 		}
 		if !done || limit == nearest {
-			rows = append(rows, []any{float64(limit), n, share(n, t.total)})
+			n, above := t.instancesAbove(limit), t.heapsBetween(float64(limit), math.Inf(1))
+			rows = append(rows, []any{float64(limit), n, share(n, t.total), above, share(above, int64(len(days)))})
 		}
 		done = done || n == 0
 	}
@@ -143,7 +150,7 @@ func (t *Truth) heapChange() (rows [][]any) {
 			least, most := value-math.Hypot(newLess, oldMore)-heapError, value+math.Hypot(newMore, oldLess)+heapError
 			low, high, certain = math.Exp(least)-1, math.Exp(most)-1, least > 0 || most < 0
 		}
-		rows = append(rows, []any{p.name, before, after, t.heapInstancesOf(before), t.heapInstancesOf(after), from, to, change, low, high, certain})
+		rows = append(rows, []any{p.name, before, after, n, m, from, to, change, low, high, certain})
 	}
 	return rows
 }

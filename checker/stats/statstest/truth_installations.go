@@ -22,14 +22,21 @@ func (t *Truth) usedBy(name func(build int) string) map[string]used {
 	return sums
 }
 
-// row returns a row with instances and installations and their shares, between other values.
+// row returns a row with instances and installations and their shares of all, between other
+// values.
 func (t *Truth) row(keys []any, u used, rest ...any) []any {
-	row := append(keys, u.instances, share(u.instances, t.total), nil, nil)
+	return append(t.part(keys, u, used{t.total, sum(t.installations), 0}), rest...)
+}
+
+// part returns a row with instances and installations and their shares of a whole, after
+// other values.
+func (t *Truth) part(keys []any, u, whole used) []any {
+	row := append(keys, u.instances, share(u.instances, whole.instances), nil, nil)
 	if t.remembers() {
 		row[len(keys)+2] = int64(math.Round(float64(u.installations) / float64(t.meanDays().Days())))
-		row[len(keys)+3] = share(u.installations, sum(t.installations))
+		row[len(keys)+3] = share(u.installations, whole.installations)
 	}
-	return append(row, rest...)
+	return row
 }
 
 // remembers reports whether there are installations in the range.
@@ -55,7 +62,7 @@ func (t *Truth) installationDays(days rollup.Range) []installationDay {
 
 // installationsOn adds up the installations of some days, by build.
 func (t *Truth) installationsOn(days rollup.Range) []int64 {
-	counts := make([]int64, len(t.log.builds))
+	counts := make([]int64, len(t.matched))
 	for _, in := range t.installationDays(days) {
 		if t.matched[in.build] {
 			counts[in.build]++
@@ -89,6 +96,9 @@ func (t *Truth) installationSummary() (rows [][]any) {
 			to--
 		}
 		days := rollup.Range{To: to}.Last(int(p.days))
+		if p.days == 1 && to < known.From && t.query.To >= t.today && known.Days() > 0 {
+			p.name, days = "today so far", rollup.Range{From: t.today, To: t.today}
+		}
 		row := []any{p.name, days.From, days.To, nil, nil, nil, nil, nil, nil}
 		if len(t.log.installationDays) > 0 && days.To >= known.From && (p.days == 1 || t.query.Version == "") {
 			all, new := t.installationsIn(days)

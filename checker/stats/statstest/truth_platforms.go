@@ -56,12 +56,12 @@ func (t *Truth) parts(name func(build int) string) (rows [][]any) {
 }
 
 func (t *Truth) platformVersions() (rows [][]any) {
-	for platform, all := range t.groupBy(t.instances, t.platformName) {
+	for platform, all := range t.usedBy(t.platformName) {
 		os, arch, _ := strings.Cut(platform, "/")
 		counts := t.versionsOn(platform)
 		for _, name := range newestFirst(&t.releases, counts) {
-			if n := counts[name].instances; n > 0 {
-				rows = append(rows, []any{os, arch, name, n, share(n, all)})
+			if u := counts[name]; u.instances+u.installations > 0 {
+				rows = append(rows, t.part([]any{os, arch, name}, u, all))
 			}
 		}
 	}

@@ -8,17 +8,18 @@ import (
 func (t *Truth) versionName(build int) string { return t.versions[build].name }
 
 func (t *Truth) releaseRows() (rows [][]any) {
-	instances := t.groupBy(t.instances, t.versionName)
+	counts := t.usedBy(t.versionName)
 	for _, r := range t.releases.all {
-		rows = append(rows, []any{r.Tag, t.releases.date(r.Tag), instances[r.Tag], share(instances[r.Tag], t.total), t.daysToHalf(r), r.Withdrawn})
+		rows = append(rows, t.row([]any{r.Tag, t.releases.date(r.Tag)}, counts[r.Tag], t.daysToHalf(r), r.Withdrawn))
 	}
 	return rows
 }
 
 // daysToHalf returns the number of days from a release until half of a complete day's
-// instances ran that release or a newer version, or nil if it is unknown.
+// installations, or instances if there are no installations, ran that release or a newer
+// version, or nil if it is unknown.
 func (t *Truth) daysToHalf(r catalog.Release) any {
-	if r.Date.IsZero() || !t.releases.parse(r.Tag).Ordered() || rollup.DayOf(r.Date) < t.dailyRange.From {
+	if !t.mayHaveHalf(r) {
 		return nil
 	}
 	for d := rollup.DayOf(r.Date); d <= min(t.dailyRange.To, t.today-1); d++ {
@@ -29,15 +30,34 @@ func (t *Truth) daysToHalf(r catalog.Release) any {
 	return nil
 }
 
-// adoptedShare returns the share of a day's instances that ran a release or a newer version.
+// mayHaveHalf reports whether the days since a release are known.
+func (t *Truth) mayHaveHalf(r catalog.Release) bool {
+	first := t.dailyRange.From
+	if t.remembers() {
+		first = t.rememberedDays().From
+	}
+	return !r.Date.IsZero() && t.releases.parse(r.Tag).Ordered() && rollup.DayOf(r.Date) >= first
+}
+
+// answersOn returns a day's installations by build, or instances if there are no
+// installations in the range.
+func (t *Truth) answersOn(d rollup.Day) []int64 {
+	if t.remembers() {
+		return t.installationsOn(rollup.Range{From: d, To: d})
+	}
+	return t.daily[d]
+}
+
+// adoptedShare returns the share of [Truth.answersOn] that ran a release or a newer version.
 func (t *Truth) adoptedShare(r catalog.Release, d rollup.Day) any {
 	var n int64
-	for build, instances := range t.daily[d] {
+	counts := t.answersOn(d)
+	for build, one := range counts {
 		if v := t.versions[build]; v.as.Ordered() && !v.olderThan(t.releases.parse(r.Tag)) {
-			n += instances
+			n += one
 		}
 	}
-	return share(n, sum(t.daily[d]))
+	return share(n, sum(counts))
 }
 
 func (t *Truth) lines() (rows [][]any) {
