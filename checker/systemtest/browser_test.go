@@ -48,15 +48,21 @@ func TestBrowser(t *testing.T) {
 		t.Fatalf("cannot copy the store: %v", err)
 	}
 	publishWeeks(t, public, 30)
+	installed := filepath.Join(t.TempDir(), "installed.db")
+	remembering := knownFleet()
+	remembering.Instances, remembering.Remember = 200, 0.8
+	fill(t, installed, remembering)
 	full := servePages(t, file)
 	publicServer := servePages(t, public, "--public-stats")
-	publicServer.Link = ""
+	unpublished := servePages(t, filepath.Join(t.TempDir(), "unpublished.db"), "--public-stats")
+	publicServer.Link, unpublished.Link = "", ""
 	spares := make([]string, 3)
 	for i := range spares {
 		spares[i] = strings.TrimSpace(relcheck(t, "token", "link", "--db", file, "--base-url", full.Base))
 	}
 	config, err := json.Marshal(map[string]any{
-		"full": full, "empty": servePages(t, filepath.Join(t.TempDir(), "empty.db")), "public": publicServer,
+		"full": full, "installed": servePages(t, installed), "one": servePages(t, oneReport(t)), "empty": servePages(t, filepath.Join(t.TempDir(), "empty.db")),
+		"public": publicServer, "unpublished": unpublished,
 		"odd": servePages(t, oddStore(t)), "hosting": hostingPages(t), "secure": servePages(t, filepath.Join(t.TempDir(), "secure.db"), "--base-url", "https://relcheck.test"),
 		"spares": spares, "below": "v1.0.0", "affected": affected(t, full.Base, strings.TrimSpace(relcheck(t, "token", "add", "api", "--db", file)), "v1.0.0"),
 	})
@@ -212,6 +218,30 @@ func publishWeeks(t *testing.T, file string, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// oneReport creates a store with two releases, and a report of the older one today.
+func oneReport(t *testing.T) string {
+	t.Helper()
+	ctx := context.Background()
+	file := filepath.Join(t.TempDir(), "one.db")
+	s, err := db.Open(ctx, file, readSchema())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	_, err = s.ImportReleases(ctx, "opa", catalog.ListOf("list", catalog.Release{Tag: "v1.0.0"}, catalog.Release{Tag: "v1.1.0"}), true)
+	if err == nil {
+		report := checker.Report{ID: uuid.MustParse("4c3f7f7e-7f0c-4d52-9a57-5a4b7d5f3c11"), Version: "v1.0.0", HeapUsageBytes: new(int64(20 << 20))}
+		_, err = s.Backfill(ctx, "opa", slices.Values([]db.Recorded{{At: time.Now(), Platform: checker.Platform{OS: "linux", Arch: "amd64"}, Report: report}}), none[db.Checked])
+	}
+	if err == nil {
+		_, err = s.Fold(ctx)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // oddStore creates a store with a product that has only checks and no releases, and one

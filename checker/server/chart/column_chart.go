@@ -22,7 +22,10 @@ type Column struct {
 	AboveClass string
 }
 
-const ruleLineHeight = 15 // pixels
+const (
+	ruleLineHeight = 15   // pixels
+	maxColumnWidth = 0.16 // share of the width
+)
 
 // SVG draws the chart.
 func (c ColumnChart) SVG() template.HTML {
@@ -36,13 +39,14 @@ func (c ColumnChart) SVG() template.HTML {
 			return
 		}
 		width := 1 / float64(len(c.Columns))
+		thickness := min(0.88*width, maxColumnWidth)
 		titles := make([]string, len(c.Columns))
 		for i, b := range c.Columns {
 			bottom := float64(c.top() + c.Height)
 			draw := func(value float64, class string) {
 				height := float64(c.Height) * scale * value / c.Max
 				bottom -= height
-				s.add(markup(`<rect class="column `), class, markup(`" x="`), percent((float64(i)+0.06)*width), markup(`" width="`), percent(0.88*width),
+				s.add(markup(`<rect class="column `), class, markup(`" x="`), percent((float64(i)+0.5)*width-thickness/2), markup(`" width="`), percent(thickness),
 					markup(`" y="`), bottom, markup(`" height="`), height, markup(`"/>`))
 			}
 			draw(b.Value, b.Class)

@@ -4,6 +4,7 @@ import (
 	"html/template"
 	"math"
 	"slices"
+	"strings"
 
 	"relcheck/checker/server/chart"
 	"relcheck/checker/stats"
@@ -16,39 +17,40 @@ func (b *builder) activitySection() section {
 		p.addFigures(b.dailyChart(stats.ColChecks, "Checks per day"), b.checksByBuild())
 		return p
 	}
+	if b.firstDay() {
+		p.Lead = append(p.Lead, "Charts over time begin tomorrow, when this day is over.")
+		p.addFigures(b.checksByBuild())
+		return p
+	}
 	if b.Remembers() {
-		p.addFigures(b.installationsByDay(), b.installationsByPeriod("installations_weekly", "Installations per week"),
-			b.installationsByPeriod("installations_monthly", "Installations per four weeks"))
+		p.addHalves(b.installationsByDay(), b.periodFigure("installations_weekly", "Installations per week", stats.ColReturning, stats.ColNewInstallations),
+			b.periodFigure("installations_monthly", "Installations per four weeks", stats.ColReturning, stats.ColNewInstallations))
 	}
-	instances := []struct{ table, title string }{{"weekly", b.startsTitle("week")}, {"monthly", b.startsTitle("four weeks")}}
-	if b.instances() == 0 {
-		instances = nil
-	} else {
-		p.addFigures(b.dailyChart(stats.ColInstances, b.startsTitle("day")))
+	if b.instances() > 0 {
+		p.addHalves(b.dailyChart(stats.ColInstances, b.startsTitle("day")), b.periodFigure("weekly", b.startsTitle("week"), stats.ColInstances, stats.Column{}))
 	}
-	for _, one := range instances {
-		if f, t := b.tableFigure(one.table, one.title); f != nil {
-			f.Chart, f.Half = b.periodChart(t, one.title), true
-			p.addFigures(f)
-		}
+	if !b.Remembers() {
+		p.addHalves(b.periodFigure("monthly", "Instances per four weeks", stats.ColInstances, stats.Column{}))
 	}
-	for _, f := range []*figure{b.repeatShare(), b.dailyChart(stats.ColChecks, "Checks per day")} {
-		if f != nil {
-			f.Half = true
-			p.addFigures(f)
-		}
-	}
-	p.addFigures(b.checksByBuild())
+	p.addHalves(b.repeatShare(), b.dailyChart(stats.ColChecks, "Checks per day"), b.checksByBuild())
 	return p
 }
 
-// todayText describes the current day, which the charts leave out.
+// todayText describes the current day, which the charts leave out unless it is the only one.
 func (b *builder) todayText() []string {
 	r, ok := b.period(stats.LastDay)
 	if !ok || b.Query.To != b.Today || !r.Known(stats.ColReports) {
 		return nil
 	}
-	return []string{"Today so far, " + plural(r.Number(stats.ColInstances), "instance has", "instances have") + " reported. The charts show whole days."}
+	n, one, many := r.Number(stats.ColInstances), "instance has", "instances have"
+	if b.Remembers() {
+		n, one, many = b.installationsToday(), "installation has", "installations have"
+	}
+	all := []string{"Today so far, " + plural(n, one, many) + " reported."}
+	if b.firstDay() {
+		return all
+	}
+	return append(all, "The charts show whole days.")
 }
 
 // dailyChart returns a chart of a column of the daily table, or nil if it has no values.
@@ -70,7 +72,7 @@ func (b *builder) dailyChart(column stats.Column, title string) *figure {
 	}
 	f.Name += "-" + column.Name
 	f.Chart = b.lineChart(at, title, ratios(sums, days), countAxis, func(v float64) string { // the mean, if a point covers several days
-		return formatNumber(int64(math.Round(v))) + " " + column.Name
+		return plural(int64(math.Round(v)), strings.TrimSuffix(column.Name, "s"), column.Name)
 	})
 	f.Table = newTableView(t)
 	if column != stats.ColInstances {
@@ -90,7 +92,7 @@ func (b *builder) checksByBuild() *figure {
 	f.ChartTable = &tableView{Caption: f.Title, Head: []columnHead{{"Version", ""}, {"Platform", ""}, {"Checks", "n"}}}
 	for r := range t.All() {
 		if len(f.ChartTable.Rows) < maxRows {
-			f.ChartTable.Rows = append(f.ChartTable.Rows, []tableCell{{Text: show(r, stats.ColVersion)}, {Text: show(r, stats.ColOS) + "/" + show(r, stats.ColArch)}, {Text: show(r, stats.ColChecks), Class: "n"}})
+			f.ChartTable.Rows = append(f.ChartTable.Rows, []tableCell{{Text: show(r, stats.ColVersion)}, {Text: platformName(r)}, {Text: show(r, stats.ColChecks), Class: "n"}})
 		}
 	}
 	f.ChartTable.addCharts(3, "", shareBars(t, stats.ColShare, plain))
@@ -136,23 +138,41 @@ func (b *builder) repeatShare() *figure {
 	return f
 }
 
-// periodChart draws a column for each period of one or four weeks. A period that is not over
-// is gray.
-func (b *builder) periodChart(t *stats.Table, label string) template.HTML {
-	columns := chart.ColumnChart{Frame: chart.Frame{Label: label, Height: 160}}
-	every := max(1, (len(t.Rows)+4)/5)
-	for r := range t.All() {
-		class, soFar := "ca", ""
-		if r.Day(stats.ColTo) >= b.Today {
-			class, soFar = "cm", " so far"
-		}
-		columns.Columns = append(columns.Columns, chart.Column{Value: float64(r.Number(stats.ColInstances)), Class: class,
-			Title: show(r, stats.ColFrom) + " to " + show(r, stats.ColTo) + "\n" + plural(r.Number(stats.ColInstances), "instance", "instances") + soFar})
-		if i := len(columns.Columns) - 1; i%every == every/2 {
-			columns.X = append(columns.X, columnTick(i, len(t.Rows), r.Day(stats.ColFrom).Time().Format("2 Jan")))
-		}
+// periodFigure shows the counts of each week or four weeks in a column of a table, and above it
+// those in another one, if above is not empty. A period that is not over is pale. It returns
+// nil if the table has no rows.
+func (b *builder) periodFigure(table, title string, below, above stats.Column) *figure {
+	f, t := b.tableFigure(table, title)
+	if f == nil {
+		return nil
 	}
-	return drawColumns(columns, countAxis)
+	c := chart.ColumnChart{Frame: chart.Frame{Label: title, Height: 160}}
+	every, most, open := max(1, (len(t.Rows)+4)/5), 0.0, false
+	for r := range t.All() {
+		column := chart.Column{Value: float64(r.Number(below)), Class: "ca", AboveClass: "cn", Title: show(r, stats.ColFrom) + " to " + show(r, stats.ColTo)}
+		if open = r.Day(stats.ColTo) >= b.Today; open {
+			column.Class, column.AboveClass, column.Title = "ca open", "cn open", column.Title+", so far"
+		}
+		if above == (stats.Column{}) {
+			column.Title += "\n" + plural(r.Number(below), "instance", "instances")
+		} else {
+			column.Above = float64(r.Number(above))
+			column.Title += "\nreturning: " + show(r, below) + "\nnew: " + show(r, above)
+		}
+		if i := len(c.Columns); i%every == every/2 {
+			c.X = append(c.X, columnTick(i, len(t.Rows), r.Day(stats.ColFrom).Time().Format("2 Jan")))
+		}
+		c.Columns, most = append(c.Columns, column), max(most, column.Value+column.Above)
+	}
+	if above != (stats.Column{}) {
+		f.Legend = slices.Clone(installationsLegend)
+	}
+	if open {
+		f.Legend = append(f.Legend, legendItem{"not over yet", "ca open"})
+	}
+	c.Y, c.Max = countAxis(most)
+	f.Chart = c.SVG()
+	return f
 }
 
 func columnTick(i, n int, text string) chart.Tick {

@@ -43,6 +43,16 @@ func (p *section) addFigures(all ...*figure) {
 	}
 }
 
+// addHalves adds figures of half the width of the page.
+func (p *section) addHalves(all ...*figure) {
+	for _, f := range all {
+		if f != nil {
+			f.Half = true
+		}
+	}
+	p.addFigures(all...)
+}
+
 // fillRows widens figures of half the width that would have an empty half beside them.
 func (p *section) fillRows() {
 	halves := 0
@@ -105,7 +115,7 @@ func (b *builder) launchKind() string {
 func (b *builder) tableFigure(name, title string) (*figure, *stats.Table) {
 	f, t := b.emptyFigure(name, title)
 	if f != nil {
-		f.Table = newTableView(t)
+		f.Table = newTableView(t.Shown())
 	}
 	return f, t
 }
@@ -123,6 +133,10 @@ func (b *builder) emptyFigure(name, title string) (*figure, *stats.Table) {
 	f.CSV = Address(path, values)
 	return f, t
 }
+
+// firstDay reports whether all that is known is of the current day. There are no charts over
+// time then.
+func (b *builder) firstDay() bool { return b.Known.From >= b.Today }
 
 // finishedDays returns a table without the current day, whose counts still grow, unless it
 // is the only one.

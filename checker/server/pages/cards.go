@@ -19,20 +19,20 @@ func (b *builder) cards() []card {
 }
 
 func (b *builder) countCard() card {
-	c := card{Question: "How many are there?", Link: link{Text: "Activity", URL: b.link("activity", nil)}}
+	c := card{Question: "How many installations?", Link: link{Text: "Activity", URL: b.link("activity", nil)}}
 	if b.Remembers() {
 		return b.installationsCard(c)
 	}
 	r, _ := b.period(stats.WholeRange)
-	c.Value = show(r, stats.ColInstances)
+	c.Value = "at most " + show(r, stats.ColInstances)
 	text := b.rangeText() + ", " + plural(r.Number(stats.ColInstances), "instance", "instances") + b.filterText() + " reported"
 	if r.Known(stats.ColChange) {
 		text += ", " + show(r, stats.ColChange) + " from the " + plural(int64(b.Query.Range.Days()), "day", "days") + " before"
 	}
-	c.Text = append(c.Text, text+".")
 	if mean, ok := b.meanOfDays(); ok {
-		c.Text = append(c.Text, "On a usual day it is "+formatNumber(mean)+".")
+		text += "; on a mean day " + formatNumber(mean)
 	}
+	c.Text = []string{text + ".", "An instance is one running process: it counts again after each restart."}
 	return c
 }
 
@@ -61,14 +61,14 @@ func (b *builder) dropCard() card {
 }
 
 func (b *builder) spreadCard() card {
-	c := card{Question: "Is adoption slower than last time?", Value: unknown, Link: link{Text: "Versions", URL: b.link("versions", nil) + "#adoption_curves"}}
+	c := card{Question: "Is adoption slower than last time?", Value: unknown, Link: link{Text: "Adoption", URL: b.link("versions", nil) + "#adoption_curves"}}
 	t := b.Table("adoption_speed")
 	switch {
 	case b.Query.Version != "":
 		c.Text = []string{"Remove the filter by version to see it."}
 		return c
 	case t == nil || len(t.Rows) == 0:
-		c.Text = []string{"No release with a date is known."}
+		c.Text = []string{"No release has a date from which to count days."}
 		return c
 	}
 	var rows []stats.Row
@@ -82,14 +82,14 @@ func (b *builder) spreadCard() card {
 		c.Text = []string{name + " was released on " + show(newest, stats.ColReleased) + ". No whole day is known since."}
 		return c
 	}
-	first := "On day " + day + " after its release, " + show(newest, share) + " ran " + name + " or newer"
+	c.Text = []string{"On day " + day + " after its release, " + show(newest, share) + " ran " + name + " or newer."}
 	if len(rows) < 2 || !rows[1].Known(share) {
-		c.Value, c.Text = show(newest, share), []string{first + ". There is no earlier release to compare with."}
+		c.Value, c.Text = show(newest, share), append(c.Text, "There is no earlier release to compare with.")
 		return c
 	}
 	before := rows[1]
 	c.Value = compareShares(newest, before, count, share)
-	c.Text = []string{first + "; " + before.Text(stats.ColVersion) + " had " + show(before, share) + " then."}
+	c.Text = append(c.Text, before.Text(stats.ColVersion)+" had "+show(before, share)+" on its day "+day+".")
 	return c
 }
 
@@ -114,17 +114,20 @@ func compareShares(newest, before stats.Row, count, share stats.Column) string {
 }
 
 func (b *builder) memoryCard() card {
-	c := card{Question: "Did memory change?", Value: unknown, Link: link{Text: "Memory", URL: b.link("memory", nil)}}
+	c := card{Question: "Did memory get worse?", Value: unknown, Link: link{Text: "Memory", URL: b.link("memory", nil)}}
 	t := b.Table("heap_change")
 	if t == nil || len(t.Rows) == 0 {
-		c.Text = []string{"Fewer than two versions report their heap."}
+		c.Text = []string{"Fewer than two versions report their heap, so there is nothing to compare."}
 		return c
 	}
 	answer := b.Query.Answer(t, formatValue)
 	c.Text = []string{answer.Text}
 	for r := range t.All() {
 		if r.Yes(stats.ColCertain) && r.Text(stats.ColPercentile) != "p99" {
-			c.Value = show(r, stats.ColChange)
+			c.Value = "yes, " + show(r, stats.ColChange)
+			if r.Float(stats.ColChange) < 0 {
+				c.Value = "no, " + show(r, stats.ColChange)
+			}
 		}
 	}
 	if answer.Doubt {

@@ -40,62 +40,46 @@ func (b *builder) installationsByDay() *figure {
 	return f
 }
 
-// installationsByPeriod shows the installations of each week or four weeks.
-func (b *builder) installationsByPeriod(table, title string) *figure {
-	f, t := b.tableFigure(table, title)
-	if f == nil {
-		return nil
-	}
-	columns := chart.ColumnChart{Frame: chart.Frame{Label: title, Height: 160}}
-	every, most := max(1, (len(t.Rows)+4)/5), 0.0
-	for r := range t.All() {
-		returning, fresh := r.Number(stats.ColReturning), r.Number(stats.ColNewInstallations)
-		title := show(r, stats.ColFrom) + " to " + show(r, stats.ColTo)
-		if r.Day(stats.ColTo) >= b.Today {
-			title += ", so far"
-		}
-		columns.Columns = append(columns.Columns, chart.Column{Value: float64(returning), Class: "ca", Above: float64(fresh), AboveClass: "cn",
-			Title: title + "\nreturning: " + formatNumber(returning) + "\nnew: " + formatNumber(fresh)})
-		if i := len(columns.Columns) - 1; i%every == every/2 {
-			columns.X = append(columns.X, columnTick(i, len(t.Rows), r.Day(stats.ColFrom).Time().Format("2 Jan")))
-		}
-		most = max(most, float64(returning+fresh))
-	}
-	columns.Y, columns.Max = countAxis(most)
-	f.Chart, f.Legend, f.Half = columns.SVG(), installationsLegend, true
-	return f
-}
-
 // installationsCard answers how many installations there are.
 func (b *builder) installationsCard(c card) card {
-	for _, period := range []struct{ name, text string }{{stats.FinishedFourWeeks, "four weeks"}, {stats.FinishedWeek, "week"}, {stats.FinishedDay, "day"}, {stats.TodaySoFar, stats.TodaySoFar}} {
+	for _, period := range []struct{ name, in string }{{stats.FinishedFourWeeks, "in the four weeks to "}, {stats.FinishedWeek, "in the week to "}, {stats.FinishedDay, "on "}} {
 		for r := range b.Table("installations").All() {
 			if r.Text(stats.ColPeriod) != period.name || !r.Known(stats.ColInstallations) || r.Number(stats.ColInstallations) == 0 {
 				continue
 			}
 			c.Value = show(r, stats.ColInstallations)
-			text := plural(r.Number(stats.ColInstallations), "installation", "installations") + b.filterText() + " reported in the " + period.text + " to " + show(r, stats.ColTo)
-			if period.name == stats.TodaySoFar {
-				text = plural(r.Number(stats.ColInstallations), "installation", "installations") + b.filterText() + " reported " + stats.TodaySoFar
-			}
+			text := plural(r.Number(stats.ColInstallations), "installation", "installations") + b.filterText() + " reported " + period.in + show(r, stats.ColTo)
 			if r.Known(stats.ColChange) {
-				text += ", " + show(r, stats.ColChange) + " from the " + period.text + " before"
+				text += ", " + show(r, stats.ColChange) + " from the " + period.name + " before"
 			}
-			c.Text = []string{text + ".", formatNumber(r.Number(stats.ColNewInstallations)) + " of them are new."}
+			c.Text = []string{text + ".", plural(r.Number(stats.ColNewInstallations), "of them is new.", "of them are new.")}
 			if n := r.Number(stats.ColStarts); n > 0 {
-				c.Text = append(c.Text, "Apart from them, "+plural(n, "start", "starts")+" of programs that cannot remember.")
+				c.Text = append(c.Text, "Apart from them, there were "+plural(n, "start", "starts")+" of programs that cannot remember.")
 			}
 			return c
 		}
 	}
-	c.Value = unknown
+	c.Value, c.Text = unknown, b.todayText()
+	if len(c.Text) > 0 {
+		c.Value = formatNumber(b.installationsToday())
+	}
 	return c
+}
+
+// installationsToday returns the number of installations of the current day.
+func (b *builder) installationsToday() (n int64) {
+	for r := range b.Table("installations_daily").All() {
+		if r.Day(stats.ColDay) == b.Today {
+			n += r.Number(stats.ColReturning) + r.Number(stats.ColNewInstallations)
+		}
+	}
+	return n
 }
 
 // startsTitle is the title of a chart of instances beside one of installations.
 func (b *builder) startsTitle(period string) string {
 	if b.Remembers() {
-		return "Starts of programs that cannot remember, per " + period
+		return "Starts that cannot remember, per " + period
 	}
 	return "Instances per " + period
 }

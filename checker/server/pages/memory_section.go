@@ -8,6 +8,7 @@ import (
 
 	"relcheck/checker/server/chart"
 	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // percentiles are the columns with percentiles of heap sizes, in ascending order.
@@ -15,7 +16,9 @@ var percentiles = []stats.Column{stats.ColP50, stats.ColP90, stats.ColP95, stats
 
 func (b *builder) memorySection() section {
 	p := section{ID: "memory", Title: "Memory", Lead: []string{"Heap usage that installations and instances report. 95\u00a0% of them use no more than the value p95."}}
-	p.addFigures(b.heapChange(), b.heapHistogram(), b.heapTable("Heap by version", true), b.heapTable("Heap by platform", false), b.heapAbove())
+	p.addHalves(b.heapChange(), b.heapHistogram())
+	p.addFigures(b.heapTable("Heap by version", true))
+	p.addHalves(b.heapTable("Heap by platform", false), b.heapAbove())
 	return p
 }
 
@@ -25,7 +28,7 @@ func (b *builder) heapHistogram() *figure {
 	if f == nil {
 		return nil
 	}
-	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of instances by heap", Height: chartHeight}}
+	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of instances by heap", Height: 290}}
 	all, n := slices.Collect(t.All()), len(t.Rows)
 	for _, r := range all {
 		columns.Columns = append(columns.Columns, chart.Column{Value: r.Float(stats.ColShare), Class: "ca",
@@ -82,8 +85,10 @@ func (b *builder) heapTable(title string, byVersion bool) *figure {
 		counted = stats.ColInstanceDays
 	}
 	columns := append(slices.Clone(percentiles), stats.ColInstances, stats.ColInstanceDays)
-	if !byVersion {
-		f.Name, f.Half, about, other = "heap-platforms", true, stats.ColOS, stats.ColVersion
+	if byVersion {
+		f.Lead = "From left to right, the dots are p50, p90, p95 and p99."
+	} else {
+		f.Name, about, other = "heap-platforms", stats.ColOS, stats.ColVersion
 		columns = []stats.Column{stats.ColP50, stats.ColP95, counted}
 	}
 	t = t.Filter(func(r stats.Row) bool { return r.Known(stats.ColP50) && !r.Known(other) })
@@ -107,7 +112,7 @@ func (b *builder) heapTable(title string, byVersion bool) *figure {
 		case !r.Known(about):
 			*name = "all"
 		case !byVersion:
-			*name = r.Text(stats.ColOS) + "/" + r.Text(stats.ColArch)
+			*name = platformName(r)
 		}
 		if drawings = append(drawings, chart.DotPlot(percentilePositions(r, low, high))); len(drawings) == maxRows {
 			break
@@ -116,7 +121,11 @@ func (b *builder) heapTable(title string, byVersion bool) *figure {
 	if !byVersion {
 		f.ChartTable.Head[0].Text = "Platform"
 	}
-	f.ChartTable.addCharts(1, formatBytes(low)+"\u2013"+formatBytes(high), drawings).wideOnly(stats.ColP90, stats.ColP99, stats.ColInstances, stats.ColInstanceDays)
+	scale := ""
+	if low < high {
+		scale = formatBytes(low) + "\u2013" + formatBytes(high)
+	}
+	f.ChartTable.addCharts(1, scale, drawings).wideOnly(stats.ColP90, stats.ColP99, stats.ColInstances, stats.ColInstanceDays)
 	return f
 }
 
@@ -150,22 +159,26 @@ func (b *builder) heapChange() *figure {
 	if f == nil {
 		return nil
 	}
-	f.Table = newColumnsView(t, stats.ColPercentile, stats.ColOldInstances, stats.ColNewInstances, stats.ColOldBytes, stats.ColNewBytes, stats.ColChange, stats.ColLow, stats.ColHigh).
-		wideOnly(stats.ColOldInstances, stats.ColNewInstances, stats.ColOldBytes, stats.ColLow, stats.ColHigh).whole()
-	f.Table.Head = append(f.Table.Head, columnHead{"Certain?", ""})
+	f.Table = newColumnsView(t, stats.ColPercentile, stats.ColOldBytes, stats.ColNewBytes, stats.ColChange).wideOnly(stats.ColOldBytes).whole()
+	f.Table.Head = append(f.Table.Head, columnHead{"Between", "n x"}, columnHead{"Certain?", ""})
 	var before, after string
 	i := 0
 	for r := range t.All() {
 		before, after = r.Text(stats.ColOld), r.Text(stats.ColNew)
-		certain := "too few instances"
+		f.Lead = plural(r.Number(stats.ColOldInstances), "instance", "instances") + " of " + before + ", and " + formatNumber(r.Number(stats.ColNewInstances)) + " of " + after + "."
+		certain := "too few"
 		if r.Known(stats.ColCertain) {
 			certain = show(r, stats.ColCertain)
 		}
-		f.Table.Rows[i] = append(f.Table.Rows[i], tableCell{Text: certain})
+		between := unknown
+		if r.Known(stats.ColLow) {
+			between = strings.TrimSuffix(show(r, stats.ColLow), nbsp+"%") + " to " + show(r, stats.ColHigh)
+		}
+		f.Table.Rows[i] = append(f.Table.Rows[i], tableCell{Text: between, Class: "n x"}, tableCell{Text: certain})
 		i++
 	}
 	f.Answer = b.Query.Answer(t, formatValue)
-	f.Title = "From " + before + " to " + after
+	f.Title, f.Table.Head[1].Text, f.Table.Head[2].Text = "From "+before+" to "+after, before, after
 	if typed, ok := b.invalid["compare"]; ok {
 		before, after, _ = strings.Cut(typed.value, "..")
 	}
@@ -174,22 +187,35 @@ func (b *builder) heapChange() *figure {
 	return f
 }
 
+// heapAbove shows the share of instances above each heap size.
 func (b *builder) heapAbove() *figure {
-	title, share, columns := "Instances above a heap size", stats.ColShare, []stats.Column{stats.ColBytes, stats.ColInstances, stats.ColShare}
+	title, about, count, share := "Instances above a heap size", "instances", stats.ColInstances, stats.ColShare
 	if b.Remembers() { // the heaps of installations are known by day only
-		title, share, columns = "Days above a heap size", stats.ColDayShare, []stats.Column{stats.ColBytes, stats.ColInstanceDays, stats.ColDayShare}
+		title, about, count, share = "Days above a heap size", "days", stats.ColInstanceDays, stats.ColDayShare
 	}
-	f, t := b.emptyFigure("heap_above", title)
+	f, t := b.tableFigure("heap_above", title)
 	if f == nil {
 		return nil
 	}
-	t = t.Select(columns...)
-	f.Half, f.ChartTable = true, newTableView(t).addCharts(1, "", shareBars(t, share, plain))
-	size := b.invalid.value("above", "512 MiB")
+	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of " + about + " by the heap size that they exceeded", Height: 160}}
+	size, limit := b.invalid.value("above", "512 MiB"), -1.0
 	if b.Query.Above > 0 {
-		size = formatBytes(float64(b.Query.Above))
+		size, limit = formatBytes(float64(b.Query.Above)), float64(rollup.NearestLimit(b.Query.Above))
 		f.Answer = b.Query.Answer(t, formatValue)
 	}
+	every := max(1, (len(t.Rows)+4)/5)
+	for r := range t.All() {
+		class := "ca"
+		if r.Float(stats.ColBytes) == limit {
+			class = "chosen"
+		}
+		if i := len(columns.Columns); i%every == every/2 {
+			columns.X = append(columns.X, columnTick(i, len(t.Rows), show(r, stats.ColBytes)))
+		}
+		columns.Columns = append(columns.Columns, chart.Column{Value: r.Float(share), Class: class,
+			Title: "more than " + show(r, stats.ColBytes) + "\n" + plural(r.Number(count), strings.TrimSuffix(about, "s"), about) + " (" + show(r, share) + ")"})
+	}
+	f.Chart, f.Lead = drawColumns(columns, shareAxis), "The share of "+about+" that ever used more than each size."
 	f.Form = &queryForm{Error: b.invalid.formError(f.Name, "above"), Anchor: f.Name, Hidden: b.hiddenFields("above"), Button: "Show", Fields: []formField{{Label: "More heap than", Name: "above", Value: size}}}
 	return f
 }

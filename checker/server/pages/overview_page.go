@@ -125,21 +125,28 @@ func change(r stats.Row) string {
 	return show(r, stats.ColChange) + " from " + show(r, stats.ColBefore)
 }
 
-// sparkline draws the numbers of instances, or of checks, by day. It also returns
+// sparkline draws the numbers of installations, instances, or checks, by day. It also returns
 // a description.
 func (b *builder) sparkline() (template.HTML, string) {
-	t := b.finishedDays(b.Table("daily"))
-	counted, name := stats.ColInstances, "Instances"
-	if !b.reported() && b.checks() > 0 {
-		counted, name = stats.ColChecks, "Checks"
+	table, counted, name := "daily", []stats.Column{stats.ColInstances}, "Instances"
+	switch {
+	case b.Remembers():
+		table, counted, name = "installations_daily", []stats.Column{stats.ColReturning, stats.ColNewInstallations}, "Installations"
+	case !b.reported() && b.checks() > 0:
+		counted, name = []stats.Column{stats.ColChecks}, "Checks"
 	}
+	t := b.finishedDays(b.Table(table))
 	var values []float64
 	var first rollup.Day
 	for r := range t.All() {
 		if len(values) == 0 {
 			first = r.Day(stats.ColDay)
 		}
-		values = append(values, float64(r.Number(counted)))
+		sum := 0.0
+		for _, c := range counted {
+			sum += float64(r.Number(c))
+		}
+		values = append(values, sum)
 	}
 	if len(values) < 2 || slices.Max(values) == 0 {
 		return "", ""

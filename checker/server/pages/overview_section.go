@@ -15,11 +15,21 @@ const chartHeight = 220
 
 func (b *builder) overviewSection() section {
 	p := section{ID: "overview", Title: "Overview", Cards: b.cards()}
+	if b.firstDay() {
+		p.addFigures(b.versionsTable())
+		return p
+	}
+	var counts, shares []*figure
 	if b.Remembers() {
-		p.addFigures(b.installationsByDay(), b.adoptionChart("installation_versions", stats.ColInstallations))
+		counts, shares = append(counts, b.installationsByDay()), append(shares, b.adoptionChart("installation_versions", stats.ColInstallations))
 	}
 	if b.instances() > 0 {
-		p.addFigures(b.dailyChart(stats.ColInstances, b.startsTitle("day")), b.adoptionChart("adoption", stats.ColInstances))
+		counts, shares = append(counts, b.dailyChart(stats.ColInstances, b.startsTitle("day"))), append(shares, b.adoptionChart("adoption", stats.ColInstances))
+	}
+	if all := append(counts, shares...); len(counts) > 1 {
+		p.addHalves(all...)
+	} else {
+		p.addFigures(all...)
 	}
 	return p
 }

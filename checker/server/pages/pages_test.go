@@ -84,21 +84,37 @@ func TestInstallations(t *testing.T) {
 	}
 }
 
-// TestFirstDay checks that installations are shown before the first day is over.
+// TestFirstDay checks that a product is described on its first day, before there are charts over
+// time.
 func TestFirstDay(t *testing.T) {
-	today := rollup.Range{From: 20_100, To: 20_100}
-	used := rollup.BuildTotals{Build: rollup.Build{Version: "1.1.0"}, Distinct: rollup.Distinct{Exceed: []int64{0}}, Reports: 7}
-	used.Days = []rollup.Count{{Day: today.To, Reports: 7}}
-	used.Installations = []rollup.DayInstallations{{Day: today.To, Installations: rollup.Installations{Daily: 7, Weekly: 7, Monthly: 7, New: 7}}}
-	totals := &rollup.Totals{Range: today, Known: today, Remembered: today, Builds: []rollup.BuildTotals{used}}
+	const today = 20_100
+	days := rollup.Range{From: today - 27, To: today}
+	known := rollup.Range{From: today, To: today}
+	used := rollup.BuildTotals{Build: rollup.Build{Version: "1.0.0"}, Distinct: rollup.Distinct{Exceed: []int64{0}}, Reports: 3,
+		Days: []rollup.Count{{Day: today, Reports: 3}}, Installations: []rollup.DayInstallations{{Day: today, Installations: rollup.Installations{Daily: 3, Weekly: 3, Monthly: 3, New: 2}}}}
+	totals := &rollup.Totals{Range: days, Known: known, Remembered: known, Builds: []rollup.BuildTotals{used}}
 	p := catalog.Product{Name: "app"}
-	view := stats.NewView(p, p.Rank([]catalog.Release{{Tag: "v1.1.0"}}), stats.Query{Range: today.Last(28)}, totals, today.To)
-	page, err := Product(Visitor{Reader: true}, ProductData{View: view})
-	if text := strings.ReplaceAll(string(page), nbsp, " "); err != nil || !strings.Contains(text, "7 installations reported today so far") {
-		t.Errorf("got no count of today so far (error %v):\n%s", err, text)
+	view := stats.NewView(p, p.Rank([]catalog.Release{{Tag: "v1.0.0"}, {Tag: "v1.1.0"}}), stats.Query{Range: days}, totals, today)
+	for section, want := range map[string][]string{
+		"":         {"Today so far, 3 installations have reported.", "Versions in use"},
+		"activity": {"Today so far, 3 installations have reported.", "Charts over time begin tomorrow"},
+	} {
+		page, err := Product(Visitor{Reader: true}, ProductData{View: view, Section: section})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.ReplaceAll(string(page), nbsp, " ")
+		for _, part := range want {
+			if !strings.Contains(text, part) {
+				t.Errorf("page %q: got no text %q", section, part)
+			}
+		}
+		if strings.Contains(text, "<svg class=\"area\"") {
+			t.Errorf("page %q: got charts over time, want none", section)
+		}
 	}
-	if o := NewProductSummary(view); len(o.Tiles) != 1 || o.Tiles[0].Name != "Installations today so far" || o.Tiles[0].Value != "7" || !strings.Contains(o.Latest, "of the installations run it") {
-		t.Errorf("got the summary %+v, want the installations of today so far", o)
+	if tiles := NewProductSummary(view).Tiles; len(tiles) != 1 || tiles[0] != (tile{"Installations today so far", "3", ""}) {
+		t.Errorf("got the summary %+v, want the installations of today", tiles)
 	}
 }
 
@@ -176,6 +192,11 @@ func TestColors(t *testing.T) {
 		for i, s := range series[1 : len(series)-1] {
 			if oklab(colors["c"+s])[0] >= oklab(colors["c"+series[i]])[0] {
 				t.Errorf("%s: c%s is not darker than c%s, want older versions to be darker", name, s, series[i])
+			}
+		}
+		for eye, sees := range eyes { // the parts of columns of installations
+			if d := distance(sees.of(colors["accent"]), sees.of(colors["new"])); d < 0.1 || contrast(colors["new"], colors["paper"]) < 3 {
+				t.Errorf("%s, %s: accent and new have a distance of %.3f, and new a contrast of %.2f to the background, want 0.1 and 3", name, eye, d, contrast(colors["new"], colors["paper"]))
 			}
 		}
 		for _, ink := range []string{"ink", "soft", "accent", "good", "bad"} {

@@ -12,20 +12,30 @@ func (b *builder) platformsSection() section {
 	count, share, name := b.Counted()
 	p := section{ID: "platforms", Title: "Platforms", Lead: []string{"The operating systems and architectures that " + name + " run on, and the versions on each."}}
 	for _, one := range []struct{ table, title string }{{"os", "Operating systems"}, {"arch", "Architectures"}} {
-		if f, t := b.tableFigure(one.table, one.title); f != nil {
-			f.Half = true
-			f.Table.addCharts(1, "", shareBars(t, share, plain))
-			p.addFigures(f)
+		if f, t := b.emptyFigure(one.table, one.title); f != nil {
+			f.ChartTable = newColumnsView(t, t.Columns[0], count, share).addCharts(1, "", shareBars(t, share, plain))
+			p.addHalves(f)
 		}
 	}
 	p.addFigures(b.platformVersions())
-	if f, t := b.tableFigure("platforms", "Platforms"); f != nil {
-		f.Table = newColumnsView(t, stats.ColOS, stats.ColArch, count, share, stats.ColMostUsed, stats.ColHeapP95, stats.ColReports).wideOnly(stats.ColMostUsed, stats.ColHeapP95, stats.ColReports)
-		f.Table.addCharts(2, "", shareBars(t, share, plain))
+	if f, t := b.emptyFigure("platforms", "Platforms"); f != nil {
+		f.ChartTable = newColumnsView(t, stats.ColOS, count, share, stats.ColMostUsed, stats.ColHeapP95, stats.ColReports).wideOnly(stats.ColMostUsed, stats.ColHeapP95, stats.ColReports)
+		f.ChartTable.Head[0].Text = "Platform"
+		at := 0
+		for r := range t.All() {
+			if at == len(f.ChartTable.Rows) {
+				break
+			}
+			f.ChartTable.Rows[at][0].Text = platformName(r)
+			at++
+		}
+		f.ChartTable.addCharts(1, "", shareBars(t, share, plain))
 		p.addFigures(f)
 	}
 	return p
 }
+
+func platformName(r stats.Row) string { return r.Text(stats.ColOS) + "/" + r.Text(stats.ColArch) }
 
 const maxPlatforms = 12
 
@@ -42,7 +52,7 @@ func (b *builder) platformVersions() *figure {
 	series := len(b.series.names) + 1
 	all, order, used := map[string]*mix{}, []string{}, make([]bool, series)
 	for r := range t.All() {
-		platform, i := r.Text(stats.ColOS)+"/"+r.Text(stats.ColArch), b.series.index(r.Text(stats.ColVersion))
+		platform, i := platformName(r), b.series.index(r.Text(stats.ColVersion))
 		if all[platform] == nil {
 			all[platform] = &mix{make([]int64, series), make([]float64, series)}
 			order = append(order, platform)

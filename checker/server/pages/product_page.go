@@ -70,9 +70,12 @@ func (b *builder) productPage(name string) *productPage {
 	}
 	if name == "" || name == "print" {
 		p.About = aboutNumbers
+		if b.Remembers() {
+			p.About = slices.Concat(aboutInstallations, aboutNumbers)
+		}
 	}
 	p.Sections = b.sections(name)
-	p.Sections = slices.DeleteFunc(p.Sections, func(s section) bool { return len(s.Figures) == 0 && len(s.Cards) == 0 })
+	p.Sections = slices.DeleteFunc(p.Sections, func(s section) bool { return len(s.Figures) == 0 && len(s.Cards) == 0 && len(s.Lead) == 0 })
 	if len(p.Sections) == 0 {
 		p.Lead = b.nothing()
 	}
@@ -151,6 +154,9 @@ func (b *builder) nothing() []string {
 
 func (b *builder) dataNote() string {
 	text := "An instance is one running process; a restart is a new instance."
+	if b.Remembers() {
+		text = "An installation is a place in which a program remembers its last answer."
+	}
 	if !b.AsOf.IsZero() {
 		text = "As of " + b.AsOf.UTC().Format("2"+nbsp+"January"+nbsp+"2006, 15:04") + nbsp + "UTC. " + text
 	}

@@ -30,6 +30,7 @@ type publicPage struct {
 	PublicData
 	Tabs         []link
 	Week         *public.Document // nil if there is none yet
+	Period       string           // from the first to the last day of the week
 	Lead         []string
 	Older, Newer string // URLs of the page of another week
 	History      []*figure
@@ -45,6 +46,7 @@ func Public(v Visitor, d PublicData) ([]byte, error) {
 	if len(d.Weeks) > 0 {
 		page.Week = d.Weeks[d.Shown]
 		page.Method = publicMethod(page.Week.Threshold, page.Week)
+		page.Period = formatDay(page.Week.Week()) + " to " + formatDay(page.Week.Week()+6)
 		page.Lead = page.lead()
 		page.Figures = []*figure{page.table("Minor lines", "Line", "lines", page.Week.Lines), page.table("Operating systems", "OS", "os", page.Week.OS), page.table("Architectures", "Architecture", "arch", page.Week.Arch)}
 		page.History = page.history()
@@ -59,8 +61,7 @@ func Public(v Visitor, d PublicData) ([]byte, error) {
 }
 
 func (p *publicPage) lead() (all []string) {
-	from := p.Week.Week()
-	text := "In the week from " + formatDay(from) + " to " + formatDay(from+6) + ", "
+	text := "In the week from " + p.Period + ", "
 	if n := p.Week.Networks; n != nil {
 		text += "reports came from about " + plural(*n, "network", "networks") + " a day."
 	} else {
@@ -81,7 +82,7 @@ func (p *publicPage) lead() (all []string) {
 
 // table returns the figures of a table with bars.
 func (p *publicPage) table(title, head, name string, figures []public.Figure) *figure {
-	f := &figure{Name: name, Title: title, Half: name != "lines"}
+	f := &figure{Name: name, Title: title, Half: true}
 	f.JSON = p.API + "/" + p.Week.From
 	f.CSV = f.JSON + "?format=csv"
 	view := &tableView{Caption: title, Head: []columnHead{{Text: head}, {Text: "Networks a day", Class: "n"}}}
@@ -156,7 +157,7 @@ func (p *publicPage) chart(name, title string, weeks []*public.Document, all ...
 	first := weeks[0].Week()
 	n := int(weeks[len(weeks)-1].Week()-first)/7 + 1
 	c := chart.StackedArea{Frame: chart.Frame{Label: title, Height: 200, X: chart.DayTicks(first.Time(), 7*n)}, Titles: make([]string, n)}
-	f := &figure{Name: name, Title: title, JSON: p.API, CSV: p.API + "?format=csv", Table: &tableView{Caption: title, Head: []columnHead{{Text: "Week from"}}}}
+	f := &figure{Name: name, Title: title, Half: true, JSON: p.API, CSV: p.API + "?format=csv", Table: &tableView{Caption: title, Head: []columnHead{{Text: "Week from"}}}}
 	for i, s := range all {
 		class := "c" + strconv.Itoa(i)
 		switch {

@@ -115,7 +115,11 @@ func newTableView(t *stats.Table) *tableView {
 
 // newColumnsView returns a view of some columns of a table.
 func newColumnsView(t *stats.Table, columns ...stats.Column) *tableView {
-	return newTableView(t.Select(columns...))
+	g := newTableView(t.Select(columns...))
+	if i := slices.Index(columns, stats.ColInstallationShare); i >= 0 && !slices.Contains(columns, stats.ColShare) {
+		g.Head[i].Text = stats.ColShare.Head // the column before names what it is of
+	}
+	return g
 }
 
 // whole shows all rows at once.

@@ -25,7 +25,9 @@ func (b *builder) versionsSection() section {
 			p.Lead = append(p.Lead, show(l, share)+" ran a withdrawn release.")
 		}
 	}
-	p.addFigures(b.adoptionCurves(), b.versionsTable(), b.endingSupport(), b.behindReleases(), b.behindDays())
+	p.addHalves(b.adoptionCurves(), b.endingSupport())
+	p.addFigures(b.versionsTable())
+	p.addHalves(b.behindReleases(), b.behindDays())
 	return p
 }
 
@@ -42,7 +44,7 @@ func (b *builder) adoptionCurves() *figure {
 	for r := range t.All() {
 		days = max(days, int(r.Number(stats.ColSinceRelease)))
 	}
-	lines := chart.LineChart{Frame: chart.Frame{Label: f.Title, Height: 260}, Titles: make([]string, days+1)}
+	lines := chart.LineChart{Frame: chart.Frame{Label: f.Title, Height: chartHeight}, Titles: make([]string, days+1)}
 	for i := range lines.Titles {
 		lines.Titles[i] = "Day " + strconv.Itoa(i)
 	}
@@ -71,6 +73,9 @@ func (b *builder) speedTable() *tableView {
 	_, share, _ := b.Counted()
 	g := &tableView{Caption: "Adoption speed", Head: []columnHead{{"Release", ""}, {"Released", "n x"}, {"Days to half", "n"}, {"Share", "n"}}}
 	for r := range t.All() {
+		if !r.Known(stats.ColHalf) && !r.Known(stats.ColShare) {
+			continue // reports do not reach back to it
+		}
 		half := show(r, stats.ColHalf)
 		if !r.Known(stats.ColHalf) && r.Known(share) {
 			half = "not yet"
@@ -228,7 +233,6 @@ func (b *builder) behindReleases() *figure {
 	if f == nil {
 		return nil
 	}
-	f.Half = true
 	count, share, name := b.Counted()
 	last := 0
 	for r := range t.All() {
@@ -247,7 +251,7 @@ func (b *builder) behindReleases() *figure {
 	if counts[last+1] == 0 {
 		bars = bars[:last+1]
 	}
-	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of " + name + " by releases behind", Height: 160}, Columns: bars}
+	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of " + name + " by releases behind", Height: 120}, Columns: bars}
 	for i := range bars {
 		name, class := strconv.Itoa(i), "ca"
 		title := name + " behind"
@@ -272,9 +276,8 @@ func (b *builder) behindDays() *figure {
 	if f == nil {
 		return nil
 	}
-	f.Half = true
 	count, share, name := b.Counted()
-	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of " + name + " by days behind", Height: 160}}
+	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of " + name + " by days behind", Height: 120}}
 	for r := range t.All() {
 		name, class, full := daysBehindName(r)
 		tick := columnTick(len(columns.Columns), len(t.Rows), name)

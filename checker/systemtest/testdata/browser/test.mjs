@@ -2,21 +2,22 @@
 //
 //	node test.mjs MODULES SCREENSHOTS < CONFIG
 //
-// CONFIG is JSON. The servers full, empty, odd, hosting, public and secure have a base URL and
-// some a link that signs in once; the base URL of secure is https. spares are more links
+// CONFIG is JSON. The servers full (instances), installed (mostly installations), one (one
+// report), empty, odd, hosting, public, unpublished and secure have a base URL and some a link
+// that signs in once; the base URL of secure is https. spares are more links
 // to full, and affected is the number of its instances below the version below, as text.
 // Screenshots are written if the directory SCREENSHOTS is given. The program prints a
 // line for each failed check, and exits with status 1 if there are any.
 import { createRequire } from "node:module";
-import { mkdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { look } from "./look.mjs";
 
 const [modules, screenshots] = process.argv.slice(2);
 const require = createRequire(join(modules, "node_modules") + "/");
 const { chromium } = require("playwright-core");
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const config = JSON.parse(readFileSync(0, "utf8"));
-if (screenshots) mkdirSync(screenshots, { recursive: true });
 
 let failures = 0;
 function check(ok, message) {
@@ -24,6 +25,7 @@ function check(ok, message) {
   failures++;
   console.log("failed:", message);
 }
+const { checkFit, checkLook, screenshot } = look(check, axe, screenshots);
 
 const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox", "--host-resolver-rules=MAP relcheck.test 127.0.0.1"], timeout: 120000 });
 
@@ -69,70 +71,6 @@ async function visit(server, options, work) {
   await context.close();
 }
 
-// checkFit checks that a page does not scroll sideways, that no text to copy is cut off, and
-// that no axis labels touch.
-async function checkFit(page, name) {
-  const width = page.viewportSize().width;
-  const [pageWidth, cut, scrolling, small, touching] = await page.evaluate(() => [
-    document.documentElement.scrollWidth,
-    [...document.querySelectorAll("pre")].filter((pre) => pre.scrollWidth > pre.clientWidth).map((pre) => pre.textContent),
-    [...document.querySelectorAll("#main *")].filter((e) => /auto|scroll/.test(getComputedStyle(e).overflowY) && e.scrollHeight > e.clientHeight + 2).map((e) => e.outerHTML.slice(0, 80)),
-    [...document.querySelectorAll("a, button, input:not([type=hidden]), select, summary")].filter((e) => {
-      const box = e.getBoundingClientRect();
-      return box.height > 0 && box.height < 43.5 && !e.closest("p, dt, .prose, .notes, .next, .skip, .visually-hidden, .files td, [type=range], td");
-    }).map((e) => e.outerHTML.slice(0, 80)),
-    [...document.querySelectorAll("svg.area > g.axis")].flatMap((axis) => {
-      const labels = [...axis.children].filter((label) => getComputedStyle(label).display !== "none").map((label) => [label.textContent, label.getBoundingClientRect()]);
-      labels.sort((a, b) => a[1].left - b[1].left);
-      return labels.filter(([, box], i) => labels.slice(0, i).some(([, other]) => box.left < other.right + 2 && box.top < other.bottom - 3 && other.top < box.bottom - 3)).map(([label]) => label);
-    }),
-  ]);
-  check(pageWidth <= width, `${name} is ${pageWidth} pixels wide in a window of ${width}`);
-  check(cut.length === 0, `${name} cuts off ${cut}`);
-  check(scrolling.length === 0, `${name} has parts that scroll: ${scrolling}`);
-  check(width > 700 || small.length === 0, `${name} has controls that are less than 44 pixels high: ${small}`);
-  check(touching.length === 0, `${name} has axis labels that touch the one before: ${touching}`);
-}
-
-async function screenshot(page, name) {
-  if (screenshots) await page.screenshot({ path: join(screenshots, name + ".png"), fullPage: true });
-}
-
-// trim removes most of many similar elements, because axe checks each.
-function trim() {
-  for (const one of document.querySelectorAll(".mark:nth-of-type(n + 4), tbody tr:nth-child(n + 6), option:nth-child(n + 4):not([selected])")) one.remove();
-}
-
-// checkAccess runs the rules of axe, or only those named.
-async function checkAccess(page, name, rules) {
-  if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(axe); // the page's policy forbids a script element
-  const { violations } = await page.evaluate((rules) => axe.run({ resultTypes: ["violations"], ...(rules && { runOnly: rules }) }), rules);
-  for (const v of violations) {
-    check(false, `axe on ${name}: ${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map((n) => n.html + " " + n.failureSummary).join("; ")}`);
-  }
-}
-
-// checkLook checks a page in narrow and wide windows, in light and dark. Colors do not
-// depend on the width and markup does not depend on the colors, so axe runs all its rules
-// in a narrow light window and only those about color in a wide dark one.
-async function checkLook(page, name, { drawn = true, access = true } = {}) {
-  for (const width of [375, 1440]) {
-    await page.setViewportSize({ width, height: 900 });
-    await checkFit(page, `${name}-${width}`);
-    for (const colorScheme of drawn && screenshots ? ["light", "dark"] : []) {
-      await page.emulateMedia({ colorScheme });
-      await screenshot(page, `${name}-${width}-${colorScheme}`);
-    }
-  }
-  if (!access) return;
-  await page.evaluate(trim);
-  await page.emulateMedia({ colorScheme: "dark" });
-  await checkAccess(page, `${name}-1440-dark`, ["color-contrast"]);
-  await page.setViewportSize({ width: 375, height: 900 });
-  await page.emulateMedia({ colorScheme: "light" });
-  await checkAccess(page, `${name}-375-light`);
-}
-
 const text = (page, selector) => page.locator(selector).first().innerText();
 const sections = []; // functions, each of which makes a visit
 
@@ -142,8 +80,11 @@ const allParams = "days=90&version=v1&os=linux&below=v1.0.0&above=1048576&compar
 // The pages of the statistics of a product, and the pages of each server.
 const statistics = ["", "/versions", "/platforms", "/memory", "/activity"].map((page) => "/products/opa" + page);
 const paths = {
+  installed: ["/", ...statistics, "/products/opa/activity?days=90"],
+  one: ["/", ...statistics],
   full: ["/", ...statistics, "/products/opa/print", ...statistics.map((path) => path + "?days=365"), ...statistics.map((path) => path + "?" + allParams), "/products/opa/releases", "/products/opa/connect", "/connect", "/privacy", "/nothing", "/products/opa/versions?below=nonsense&os=plan9&days=90"],
-  empty: ["/", "/products/opa", "/products/opa/memory", "/products/opa/releases"],
+  empty: ["/", ...statistics, "/products/opa/releases"],
+  unpublished: ["/products/opa"],
   public: ["/", "/products/opa", "/products/relcheck/public", "/products/opa/releases", "/sign-in", "/connect"],
   odd: ["/", "/products/opa", "/products/opa/versions", "/products/long", "/products/long/versions", "/products/long/memory"],
   hosting: ["/", "/products/opa/releases", "/products/opa/releases/v1.1.0", "/products/opa/releases/v1.0.0", "/products/app/releases", "/products/new/releases", "/connect"],
@@ -153,8 +94,10 @@ for (const [server, all] of Object.entries(paths)) {
     for (const path of all) {
       await page.goto(config[server].base + path);
       const name = `${server}${path.replace(/[^a-z0-9]+/g, "-").replace(/-$/, "")}`;
-      // A year has the same elements as other periods, and more of them.
-      await checkLook(page, name, { drawn: !path.includes("?"), access: !path.includes("days=365") });
+      // A year has the same elements as other periods, and more of them. A page of statistics is
+      // about two screens high.
+      const most = server !== "public" && statistics.includes(path.split("?")[0]) && 1950;
+      await checkLook(page, name, { drawn: !path.includes("?"), access: !path.includes("days=365"), most });
     }
   }));
 }
@@ -360,10 +303,15 @@ sections.push(() => visit(config.full, {}, async (page) => {
 sections.push(() => visit(config.full, {}, async (page) => {
   await page.goto(config.full.base + "/products/opa");
   const cards = (await page.locator(".cards > div").allInnerTexts()).map((card) => card.replace(/\s+/g, " "));
-  const want = [/[\d,]+ instances reported/, /(drop everything below|runs anything below) v/, /On day \d+ after its release, [\d.]+ % ran v\S+ or newer; v\S+ had [\d.]+ % then/, /heap|instances to compare/];
+  const want = [/^How many installations\? at most ([\d,]+) In the 28 days to .*, \1 instances reported/, /(drop everything below|runs anything below) v/, /^Is adoption slower than last time\? (yes, slower|no, faster|no, as fast) On day \d+ after its release, [\d.]+ % ran v\S+ or newer\. v\S+ had [\d.]+ % on its day/, /^Did memory get worse\? (yes, \+[\d.]+ %|no, −[\d.]+ %|not certain) .*(heap|instances to compare)/];
   check(cards.length === 4 && want.every((pattern, i) => pattern.test(cards[i])), `the answers are ${JSON.stringify(cards)}`);
   const heights = await page.locator(".cards > div").evaluateAll((all) => [...new Set(all.map((div) => div.offsetTop))].length);
   check(heights === 1, `the answers are in ${heights} rows`);
+}));
+sections.push(() => visit(config.installed, {}, async (page) => {
+  await page.goto(config.installed.base + "/products/opa");
+  const first = (await text(page, ".cards > div")).replace(/\s+/g, " ");
+  check(/^How many installations\? ([\d,]+) \1 installations reported in the four weeks to .* starts of programs that cannot remember/.test(first), `the number of installations is given as ${first}`);
 }));
 
 // A button copies a text, also where the browser has no clipboard.
@@ -380,13 +328,19 @@ sections.push(() => visit(config.full, { permissions: ["clipboard-read", "clipbo
   }
 }));
 
-// Printed pages have no forms.
-sections.push(() => visit(config.full, {}, async (page) => {
+// Printed pages have no forms, and light colors also if the window has dark ones.
+sections.push(() => visit(config.full, { viewport: { width: 720, height: 1000 } }, async (page) => {
   await page.goto(config.full.base + "/products/opa/print");
-  await page.emulateMedia({ media: "print" });
+  const colors = () => page.evaluate(() => [document.documentElement, document.querySelector(".c5"), document.querySelector("h1")].map(getComputedStyle).map((style) => [style.backgroundColor, style.fill, style.color].join()).join());
+  await page.emulateMedia({ media: "print", colorScheme: "light" });
+  const light = await colors();
+  await page.emulateMedia({ media: "print", colorScheme: "dark" });
+  check(light.startsWith("rgb(255, 255, 255)") && (await colors()) === light, `printed from a dark window, the colors are ${await colors()}, want ${light}`);
+  await checkFit(page, "print");
   check((await page.locator("main form:visible, main summary:visible").count()) === 0, "forms are printed");
   check((await page.locator("section.section").count()) === 5, "sections are missing");
   await screenshot(page, "print");
+  if (screenshots) await page.pdf({ path: join(screenshots, "print.pdf"), format: "A4" });
 }));
 
 // Browser and servers wait for each other, so a few sections run at a time.
