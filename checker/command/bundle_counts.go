@@ -37,8 +37,9 @@ func bundleCounts(streams IO) *cobra.Command {
 		Use:   "counts FILE [PRODUCT...]",
 		Short: "Write the counts of this store, for the statistics of another one.",
 		Long: `Write the counts of products by day, week and four weeks to a signed archive, which relcheck
-bundle apply adds to the statistics of another store as those of a site. The archive contains
-numbers of reports, checks, installations and instances, and heaps, by version and platform.
+bundle apply adds to the statistics of another store as those of a site.
+
+The archive contains numbers of reports, checks, installations and instances, and heaps, by version and platform.
 It contains no instance IDs and nothing from which one could be tested. Without PRODUCT, it
 contains all products that have reports. The last day in it is yesterday.
 

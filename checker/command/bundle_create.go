@@ -43,8 +43,10 @@ folder of relcheck serve --files. --latest limits the files to the newest releas
 --since leaves out the files of an earlier bundle, which must be applied first. FILE appears
 only when it is complete. An existing file is not replaced.`,
 		Example: `  relcheck bundle create 2026-11.bundle --files /srv/relcheck --key release.key
-  relcheck bundle create opa.bundle --product opa --latest 2 --platform linux/amd64 --files /srv/relcheck --key release.key --expires 30d
-  relcheck bundle create 2026-12.bundle --since 2026-11.bundle --files /srv/relcheck --key release.key`,
+  relcheck bundle create opa.bundle --product opa --latest 2 \
+    --platform linux/amd64 --files /srv/relcheck --key release.key --expires 30d
+  relcheck bundle create 2026-12.bundle --since 2026-11.bundle \
+    --files /srv/relcheck --key release.key`,
 	}
 	c.Flags().StringArrayVar(&o.products, "product", nil, "`name` of a product (default: all that have releases); can be repeated")
 	c.Flags().IntVar(&o.latest, "latest", 0, "`number` of the newest releases whose files are included, in each channel (default: all)")

@@ -21,8 +21,7 @@ func bundleInspect(streams IO) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "inspect FILE",
 		Short: "Verify a bundle, and show what it contains.",
-		Long: `Read a bundle to its end, verify its signature and each file, and show what it contains.
-The bundle must be signed by a key that the store trusts, or by the key of --key. With --key,
+		Long: `Verify the signature of a bundle and each file in it, and show what it contains. The bundle must be signed by a key that the store trusts, or by the key of --key. With --key,
 no store is needed.`,
 		Example: `  relcheck bundle inspect 2026-11.bundle
   relcheck bundle inspect 2026-11.bundle --key release.key.pub`,

@@ -67,7 +67,8 @@ func dialectTest(streams IO) *cobra.Command {
 		Short: "Print the sample request of a dialect, and how a product answers it.",
 		Long: `Print the sample request of a dialect, and how a product answers it. The product need not
 list the dialect, and nothing is recorded. FILE is a file NAME.dialect.`,
-		Example: "  relcheck dialect test editor.dialect --product editor --as 1.2.0 --platform linux/amd64",
+		Example: `  relcheck dialect test editor.dialect --product editor --as 1.2.0 \
+    --platform linux/amd64`,
 	}, func(ctx context.Context, s *db.Store, args []string) error {
 		if product == "" {
 			return usageError("--product is missing: name the product that answers")

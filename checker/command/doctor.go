@@ -29,7 +29,8 @@ command reads the whole store, which takes a few seconds per million reports.
 The exit status is 1 if there is a problem.`,
 		Example: `  relcheck doctor
   relcheck doctor --db /mnt/backup/relcheck-1f0c9a7be2d45386-20260131T000000Z.db
-  relcheck doctor --db /var/lib/relcheck/relcheck.db --backup-dir /mnt/backup --files /srv/relcheck`,
+  relcheck doctor --db /var/lib/relcheck/relcheck.db \
+    --backup-dir /mnt/backup --files /srv/relcheck`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d := newFindingPrinter(streams)
 			d.environment(cmd.Root())

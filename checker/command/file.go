@@ -17,7 +17,8 @@ import (
 
 func fileCommand(streams IO) *cobra.Command {
 	return group("file", "Manage the files of releases that the service itself offers for download.", `
-  relcheck file fetch opa --latest 2 --platform linux/amd64,linux/arm64 --files /srv/relcheck
+  relcheck file fetch opa --latest 2 --platform linux/amd64,linux/arm64 \
+    --files /srv/relcheck
   relcheck serve --files /srv/relcheck
   relcheck file list`,
 		fileFetch(streams), fileAdd(streams), fileList(streams), fileVerify(streams), filePrune(streams))

@@ -27,8 +27,10 @@ func fileAdd(streams IO) *cobra.Command {
 		Short: "Add a file to a release, so that the service offers it for download.",
 		Long: `Add a file to a release by hand, for example one that was built here or brought on a
 medium. If upstream has a checksum for this name, the file must match it.`,
-		Example: `  relcheck file add myapp v1.2.3 ./myapp_linux_amd64.tar.gz --files /srv/relcheck
-  relcheck file add myapp v1.2.3 ./build/out --name myapp_linux_amd64 --files /srv/relcheck`,
+		Example: `  relcheck file add myapp v1.2.3 ./myapp_linux_amd64.tar.gz \
+    --files /srv/relcheck
+  relcheck file add myapp v1.2.3 ./build/out --name myapp_linux_amd64 \
+    --files /srv/relcheck`,
 	}
 	c.Flags().StringVar(&name, "name", "", "`name` of the file in the release (default: that of PATH)")
 	return filesCommand(c, true, func(ctx context.Context, s *db.Store, f *mirror.Folder, args []string) error {

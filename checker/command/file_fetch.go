@@ -40,7 +40,8 @@ that answers name now, in all channels. --latest adds older ones.
 Each file is compared with upstream's checksum. A file without a checksum is stored, and is
 shown as unverified. Stored files are not fetched again. Interrupted downloads continue.`,
 		Example: `  relcheck file fetch myapp --files /srv/relcheck
-  relcheck file fetch opa --latest 3 --platform linux/amd64,darwin/arm64 --files /srv/relcheck
+  relcheck file fetch opa --latest 3 --platform linux/amd64,darwin/arm64 \
+    --files /srv/relcheck
   relcheck file fetch myapp v1.2.3 v1.2.4 --files /srv/relcheck --speed 5MB`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {

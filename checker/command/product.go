@@ -48,7 +48,8 @@ program, and NAME can then be left out; other flags change its settings. List th
 presets with relcheck preset list.
 
 ` + templateHelp,
-		Example: `  relcheck product add myapp --title "My App" --download 'https://example.com/{tag}/myapp-{os}-{arch}'
+		Example: `  relcheck product add myapp --title "My App" \
+    --download 'https://example.com/{tag}/myapp-{os}-{arch}'
   relcheck product add --preset terraform`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			base, note, err := newProduct(args, preset)

@@ -45,7 +45,8 @@ func releaseAdd(streams IO) *cobra.Command {
 here takes precedence over imports and syncs. URLs that are not set come from the
 product's templates.`,
 		Example: `  relcheck release add opa v1.22.2
-  relcheck release add myapp 1.3.0 --date 2026-10-01 --notes https://example.com/notes/1.3.0 \
+  relcheck release add myapp 1.3.0 --date 2026-10-01 \
+    --notes https://example.com/notes/1.3.0 \
     --asset linux/amd64=https://example.com/1.3.0/myapp-linux-amd64.tar.gz`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			e, err := flags.patch(args[1], streams.In)

@@ -47,13 +47,14 @@ func serveCommand(streams IO) *cobra.Command {
 		Short: "Record reports and answer with the latest release.",
 		Long:  "Record reports and answer with the latest release. Products also answer other update\nclients, see relcheck preset list and relcheck dialect list.",
 		Example: `  relcheck serve
-  relcheck serve --listen :8080 --db /var/lib/relcheck/relcheck.db --base-url https://releases.example.com`,
+  relcheck serve --listen :8080 --db /var/lib/relcheck/relcheck.db \
+    --base-url https://releases.example.com`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return serve(cmd.Context(), o, streams)
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.listen, "listen", "localhost:8080", "`address` to listen on; port 0 selects a free one")
+	listenFlag(c, &o.listen)
 	dbFlag(c, &o.db)
 	f.StringVar(&o.Base, "base-url", "", "`URL` at which clients reach the service, also with a path; links in answers begin with it (default: the listen address)")
 	f.StringVar(&o.metrics, "metrics-listen", "", "`address` that serves only /metrics, without a token (default: none; the main address requires a token)")

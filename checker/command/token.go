@@ -31,7 +31,9 @@ func tokenAdd(streams IO) *cobra.Command {
 		Short: "Add a token and print it.",
 		Long: `Add a token and print it. It cannot be printed again, because only its hash is
 stored. Programs send it in the header "Authorization: Bearer TOKEN"; people can also
-enter it on the sign-in page. Scopes:
+enter it on the sign-in page.
+
+Scopes:
 
   read     read statistics
   release  list, publish and withdraw releases, but not read statistics
