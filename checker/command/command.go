@@ -19,7 +19,6 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"relcheck/db"
@@ -186,34 +185,11 @@ func group(use, short, example string, commands ...*cobra.Command) *cobra.Comman
 	return c
 }
 
-// variable returns the name of a flag's environment variable.
-func variable(flag string) string {
-	return "RELCHECK_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
-}
-
 // Annotations of commands.
 const (
 	noEnvironment = "noEnvironment" // the environment does not set its flags
 	onlyFailed    = "onlyFailed"    // its exit status is 0 or 1
 )
-
-// fromEnvironment sets flags that are not on the command line from the environment.
-func fromEnvironment(cmd *cobra.Command) error {
-	if cmd.Annotations[noEnvironment] != "" {
-		return nil
-	}
-	var err error
-	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		value := os.Getenv(variable(f.Name))
-		if f.Changed || f.Name == "help" || value == "" || err != nil {
-			return
-		}
-		if e := cmd.Flags().Set(f.Name, value); e != nil {
-			err = usageError("%s=%s: %w", variable(f.Name), value, e)
-		}
-	})
-	return err
-}
 
 // refusePasswords returns an error if an argument contains a password: other users of
 // the machine can read command lines.

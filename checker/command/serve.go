@@ -38,6 +38,7 @@ type serveOptions struct {
 
 	files         string // folder; empty for none
 	fetchOnDemand bool
+	warnings      []string // about flags and the environment
 }
 
 func serveCommand(streams IO) *cobra.Command {
@@ -50,6 +51,12 @@ func serveCommand(streams IO) *cobra.Command {
   relcheck serve --listen :8080 --db /var/lib/relcheck/relcheck.db \
     --base-url https://releases.example.com`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			warnings, err := requireFlags(cmd, [2]string{"backup-every", "backup-dir"}, [2]string{"backup-keep", "backup-dir"}, [2]string{"fetch-on-demand", "files"},
+				[2]string{"public-threshold", "public-stats"}, [2]string{"token-file", "sync-every"})
+			if err != nil {
+				return err
+			}
+			o.warnings = append(warnings, unknownVariables(cmd.Root())...)
 			return serve(cmd.Context(), o, streams)
 		},
 	}
@@ -94,8 +101,6 @@ func (o *serveOptions) check() error {
 		return usageError("--source-rate: %d is out of range: enter a number from 0 to %d", o.ClientRate, maxSourceRate)
 	case o.backups.Keep < 1:
 		return usageError("--backup-keep: %d keeps no backup: enter 1 or more", o.backups.Keep)
-	case o.fetchOnDemand && o.files == "":
-		return usageError("--fetch-on-demand needs --files: name the folder for the files")
 	case len(o.certs) != len(o.keys):
 		return usageError("--tls-cert and --tls-key must be used together: give one key for each certificate")
 	}
@@ -125,6 +130,9 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 	log := newLogger(streams.Err)
 	if err := o.check(); err != nil {
 		return err
+	}
+	for _, text := range o.warnings {
+		log.Warn(text)
 	}
 	l, err := net.Listen("tcp", o.listen)
 	if err != nil {
