@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -96,7 +97,7 @@ func (w *countsWriter) create(ctx context.Context, file string, products []strin
 	if _, err := w.store.Fold(ctx); err != nil {
 		return fmt.Errorf("the last day may be incomplete: %w", err)
 	}
-	pending, err := backup.NewPendingFile(file)
+	pending, err := backup.NewPendingFile(file, filepath.Dir(file))
 	if err != nil {
 		return err
 	}

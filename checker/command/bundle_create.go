@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -127,7 +128,7 @@ func (w *bundleWriter) create(ctx context.Context, file string) (err error) {
 		defer w.base.Close()
 		h.Base = w.base.ID
 	}
-	pending, err := backup.NewPendingFile(file)
+	pending, err := backup.NewPendingFile(file, filepath.Dir(file))
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ and start them again on the copy.`,
 			return err
 		},
 	}
-	c.Flags().StringVar(&from, "from", "", "`store` to copy: a SQLite file, or postgres://USER@HOST/DATABASE")
-	c.Flags().StringVar(&to, "to", "", "`store` to create")
+	storeFlag(c, &from, "from", "", "`store` to copy: a SQLite file, or postgres://USER@HOST/DATABASE")
+	storeFlag(c, &to, "to", "", "`store` to create")
 	return c
 }

@@ -3,8 +3,10 @@ package command
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -109,6 +111,14 @@ func (o *serveOptions) check() error {
 			return fmt.Errorf("--dialects: %w: name a folder of files such as NAME.dialect", err)
 		}
 	}
+	if info, err := os.Stat(o.files); o.files != "" && !errors.Is(err, fs.ErrNotExist) && (err != nil || !info.IsDir()) {
+		return fmt.Errorf("--files %s: not a folder: give a folder", o.files)
+	}
+	if o.backups.Folder != "" {
+		if err := o.backups.CheckFolder(); err != nil {
+			return err
+		}
+	}
 	if o.syncEvery > 0 {
 		_, err := o.tokens.read()
 		return err
@@ -134,11 +144,18 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 	for _, text := range o.warnings {
 		log.Warn(text)
 	}
-	l, err := net.Listen("tcp", o.listen)
+	l, err := listen(o.listen, "listen")
 	if err != nil {
-		return fmt.Errorf("%w: choose another address with --listen", err)
+		return err
 	}
 	defer l.Close()
+	var metrics net.Listener
+	if o.metrics != "" {
+		if metrics, err = listen(o.metrics, "metrics-listen"); err != nil {
+			return err
+		}
+		defer metrics.Close()
+	}
 	in, err := newHTTPServer(o.certs, o.keys, log)
 	if err != nil {
 		return err
@@ -178,12 +195,8 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 	if err != nil {
 		return err
 	}
-	if o.metrics != "" {
-		stop, err := serveMetrics(o.metrics, handler.Metrics(), log)
-		if err != nil {
-			return err
-		}
-		defer stop()
+	if metrics != nil {
+		defer serveMetrics(metrics, handler.Metrics(), log)()
 	}
 	keep := db.Retention{Reports: o.KeepReports, Rollups: o.KeepRollups, Clock: streams.Clock}
 	defer background(ctx, log, handler, s, w, keep, o)() // before the store is closed

@@ -11,11 +11,29 @@ import (
 
 	"relcheck/checker/printable"
 	"relcheck/db"
+	"relcheck/db/backup"
 	"relcheck/db/dbfile"
 )
 
 func dbFlag(c *cobra.Command, name *string) {
-	c.Flags().StringVar(name, "db", "relcheck.db", "`store`: a SQLite file, or postgres://USER@HOST/DATABASE")
+	storeFlag(c, name, "db", "relcheck.db", "`store`: a SQLite file, or postgres://USER@HOST/DATABASE")
+}
+
+// storeFlag adds a flag with the name of a store.
+func storeFlag(c *cobra.Command, name *string, flag, value, usage string) {
+	*name = value
+	c.Flags().Var((*storeName)(name), flag, usage)
+}
+
+// storeName is the value of a flag: the name of a store.
+type storeName string
+
+func (n *storeName) Type() string   { return "string" }
+func (n *storeName) String() string { return string(*n) }
+
+func (n *storeName) Set(s string) error {
+	*n = storeName(s)
+	return db.CheckName(s)
 }
 
 // existingStoreCommand adds the flag --db to a command, which calls run with the store.
@@ -34,8 +52,28 @@ func existingStoreCommand(c *cobra.Command, run func(ctx context.Context, s *db.
 	return c
 }
 
-// withStore opens a store for a change, and creates it if it does not exist.
+// withStore opens a store for a change. If it does not exist, it is created if f succeeds.
 func withStore(ctx context.Context, path string, streams IO, f func(*db.Store) error) (err error) {
+	if db.IsFile(path) {
+		file := dbfile.Resolve(path)
+		done := false
+		err := backup.WithNewStore(ctx, file, streams.Schema, func(s *db.Store) error {
+			err := f(s)
+			done = err == nil
+			return err
+		})
+		switch {
+		case err == nil:
+			fmt.Fprintf(streams.Err, "created %s\n", file)
+			return nil
+		case done && errors.Is(err, backup.ErrExists):
+			return fmt.Errorf("another process has created %s meanwhile, and nothing was changed: run the command again", file)
+		case errors.Is(err, db.ErrNotFound):
+			return fmt.Errorf("%w; there is no store at %s: name another with --db", err, file)
+		case !errors.Is(err, backup.ErrExists):
+			return err
+		}
+	}
 	s, err := openStore(ctx, path, streams)
 	if err != nil {
 		return err
