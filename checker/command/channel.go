@@ -54,6 +54,10 @@ same numbers up to the first that is not 0).`,
 		if err != nil {
 			return err
 		}
+		base, _, err := baseURL(ctx, s)
+		if err != nil {
+			return err
+		}
 		offered, offer := "no release yet", p.Offer(ranked, &channel, time.Now())
 		switch {
 		case offer.Latest != nil:
@@ -61,7 +65,7 @@ same numbers up to the first that is not 0).`,
 		case !offer.Next.IsZero():
 			offered += " (the next one is offered from " + offer.Next.UTC().Format(time.RFC3339) + " on)"
 		}
-		fmt.Fprintf(streams.Err, "%s channel %s: clients of /p/%s@%s are offered %s\n", done, channel.Name, p.Name, channel.Name, offered)
+		fmt.Fprintf(streams.Err, "%s channel %s: clients of %s/p/%s@%[2]s are offered %[5]s\n", done, channel.Name, base, p.Name, offered)
 		return nil
 	})
 	c.Flags().StringVar(&channel.Match, "match", "", "`range` of versions, such as '<2' (default: all)")

@@ -82,6 +82,9 @@ list the dialect, and nothing is recorded. FILE is a file NAME.dialect.`,
 			return err
 		}
 		r, err := sampleRequest(d, product, version, platform)
+		if err == nil && base == "" {
+			base, _, err = baseURL(ctx, s)
+		}
 		if err != nil {
 			return err
 		}
@@ -107,7 +110,7 @@ list the dialect, and nothing is recorded. FILE is a file NAME.dialect.`,
 	c.Flags().StringVar(&product, "product", "", "`product` that answers, or PRODUCT@CHANNEL")
 	c.Flags().StringVar(&version, "as", "", "`version` that the client runs (default: unknown)")
 	c.Flags().StringVar(&platform, "platform", "", "`platform` of the client, such as linux/amd64 (default: unknown)")
-	c.Flags().StringVar(&base, "base-url", "http://localhost:8080", "`URL` at which clients reach the service")
+	c.Flags().StringVar(&base, "base-url", "", "`URL` at which clients reach the service (default: that of the server that has started last)")
 	return c
 }
 

@@ -75,7 +75,11 @@ presets with relcheck preset list.
 					if p.Upstreams != "" || p.Module != "" {
 						fmt.Fprintf(streams.Err, "add its releases with relcheck release sync %s\n", p.Name)
 					}
-					fmt.Fprintf(streams.Err, "the page /products/%s/connect of the service shows how to point its clients there\n", p.Name)
+					base, _, err := baseURL(cmd.Context(), s)
+					if err != nil {
+						return err
+					}
+					fmt.Fprintf(streams.Err, "%s/products/%s/connect shows how to point its clients there\n", base, p.Name)
 				}
 				return printDialectHints(cmd.Context(), s, p.Name, streams.Err)
 			})

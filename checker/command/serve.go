@@ -206,7 +206,7 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 	if hosts := handler.UncoveredHosts(); len(hosts) > 0 {
 		log.Info("no certificate covers these hosts of clients; add one with --tls-cert if they resolve to this service", "hosts", hosts)
 	}
-	if err := firstToken(ctx, s, o.Base, streams.Out, log); err != nil && ctx.Err() == nil {
+	if err := firstToken(ctx, s, o, streams.Out, log); err != nil && ctx.Err() == nil {
 		return err
 	}
 	return in.serve(ctx, l, handler)
@@ -273,19 +273,25 @@ func reachable(host string) string {
 	return host
 }
 
-// firstToken prints a sign-in link if this is the first server on a store. If several
+// firstToken records the base URL, and prints a sign-in link if this is the first server on a store. If several
 // servers start at the same time, one of them does. The link is never logged, and the
 // text of its token is discarded.
-func firstToken(ctx context.Context, s *db.Store, base string, out io.Writer, log *slog.Logger) error {
+func firstToken(ctx context.Context, s *db.Store, o *serveOptions, out io.Writer, log *slog.Logger) error {
+	if err := s.SetBaseURL(ctx, o.Base); err != nil {
+		return fmt.Errorf("record the base URL: %w", err)
+	}
 	token, _ := access.NewToken("first start", access.Read, time.Now())
 	link, text := access.NewLink(token.ID, time.Now())
 	added, err := s.AddFirstToken(ctx, token, link)
 	if err != nil {
 		return fmt.Errorf("add the first token: %w", err)
 	}
-	command := "relcheck token link --base-url " + printable.QuoteShell(base)
+	command := "relcheck token link"
+	if o.db != defaultStore {
+		command += " --db " + printable.QuoteShell(s.Name())
+	}
 	if added {
-		fmt.Fprintf(out, "sign in at %s\n", signInLink(base, text))
+		fmt.Fprintf(out, "sign in at %s\n", signInLink(o.Base, text))
 		log.Info("the sign-in link is valid once, for one hour; create another one with: " + command)
 	} else {
 		log.Info("statistics require sign-in; create a link with: " + command)

@@ -106,7 +106,7 @@ func (o *statsOptions) run(ctx context.Context, product string, streams IO) erro
 	if err != nil {
 		return err
 	}
-	v, err := o.view(ctx, product, q, today)
+	v, base, err := o.view(ctx, product, q, today)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (o *statsOptions) run(ctx context.Context, product string, streams IO) erro
 	s := newScreen(streams.Out)
 	switch {
 	case v.Known.Days() == 0:
-		s.print(nothingYet(v.Product.Name))
+		s.print(nothingYet(v.Product.Name, base))
 	case table != "":
 		s.print(s.table(v, v.Table(table)))
 	default:
@@ -154,8 +154,8 @@ func (o *statsOptions) table() (string, error) {
 	return name, nil
 }
 
-// view reads the statistics from the store.
-func (o *statsOptions) view(ctx context.Context, product string, q stats.Query, today rollup.Day) (v *stats.View, err error) {
+// view reads the statistics, and the base URL of the server, from the store.
+func (o *statsOptions) view(ctx context.Context, product string, q stats.Query, today rollup.Day) (v *stats.View, base string, err error) {
 	err = withExisting(ctx, o.db, func(s *db.Store) error {
 		p, err := s.Product(ctx, product)
 		if err != nil {
@@ -172,14 +172,17 @@ func (o *statsOptions) view(ctx context.Context, product string, q stats.Query, 
 		}
 		v = stats.NewView(p, p.Rank(releases), q, f, today)
 		more, err := s.Days(ctx, product, v.SpreadDays(), q.Keeps(p.Scheme()))
-		v.AddDays(more)
+		if v.AddDays(more); err != nil {
+			return err
+		}
+		base, _, err = baseURL(ctx, s)
 		return err
 	})
-	return v, err
+	return v, base, err
 }
 
 // nothingYet describes how to send reports of a product that has none.
-func nothingYet(product string) block {
+func nothingYet(product, base string) block {
 	path := ""
 	if product != "opa" {
 		path = "/p/" + product
@@ -188,7 +191,7 @@ func nothingYet(product string) block {
 		"No reports of "+product+" yet.",
 		"",
 		"  relcheck serve",
-		"      records reports sent to http://localhost:8080"+path+"/v1/version",
-		"  relcheck run --product "+product+" --as 1.0.0 --url http://localhost:8080",
+		"      records reports sent to "+base+path+"/v1/version",
+		"  relcheck run --product "+product+" --as 1.0.0 --url "+base,
 		"      reports a version as the program itself would")
 }

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,8 +17,11 @@ import (
 )
 
 func dbFlag(c *cobra.Command, name *string) {
-	storeFlag(c, name, "db", "relcheck.db", "`store`: a SQLite file, or postgres://USER@HOST/DATABASE")
+	storeFlag(c, name, "db", defaultStore, "`store`: a SQLite file, or postgres://USER@HOST/DATABASE")
 }
+
+// defaultStore is the store of commands without --db.
+const defaultStore = "relcheck.db"
 
 // storeFlag adds a flag with the name of a store.
 func storeFlag(c *cobra.Command, name *string, flag, value, usage string) {
@@ -95,6 +99,16 @@ func openStore(ctx context.Context, name string, streams IO) (*db.Store, error) 
 		}
 	}
 	return s, dbfile.Advise(err, dbfile.NameStore)
+}
+
+// defaultBase is the base URL of relcheck serve without flags.
+const defaultBase = "http://localhost:8080"
+
+// baseURL returns the base URL of the server that uses the store. It is known if a server
+// has started.
+func baseURL(ctx context.Context, s *db.Store) (base string, known bool, err error) {
+	base, err = s.BaseURL(ctx)
+	return cmp.Or(base, defaultBase), base != "", err
 }
 
 // withExisting opens a store that must exist.

@@ -92,7 +92,7 @@ its token is revoked. NAME is the name or ID of the session's token (default:
 			if err := checkTokenName(name); err != nil {
 				return err
 			}
-			if err := printable.CheckURL(base); err != nil {
+			if err := printable.CheckURL(base); base != "" && err != nil {
 				return usageError("--base-url: %v", err)
 			}
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
@@ -104,9 +104,15 @@ its token is revoked. NAME is the name or ID of the session's token (default:
 				if err := s.AddLink(cmd.Context(), link); err != nil {
 					return err
 				}
+				known := true
+				if base == "" {
+					if base, known, err = baseURL(cmd.Context(), s); err != nil {
+						return err
+					}
+				}
 				fmt.Fprintln(streams.Out, signInLink(base, text))
 				fmt.Fprintf(streams.Err, "the link uses token %s and is valid once, until %s\n", token.ID, link.Expires.Local().Format("15:04 MST"))
-				if !cmd.Flags().Changed("base-url") {
+				if !known {
 					fmt.Fprintf(streams.Err, "the link opens %s; if the service has another URL, set it with --base-url\n", base)
 				}
 				return nil
@@ -114,7 +120,7 @@ its token is revoked. NAME is the name or ID of the session's token (default:
 		},
 	}
 	dbFlag(c, &path)
-	c.Flags().StringVar(&base, "base-url", "http://localhost:8080", "`URL` of the service")
+	c.Flags().StringVar(&base, "base-url", "", "`URL` of the service (default: that of the server that has started last)")
 	return c
 }
 
