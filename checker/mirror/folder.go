@@ -154,7 +154,11 @@ func (f *Folder) Close() error {
 // adopt gives what root has created in the folder to the owner of the folder, so that a
 // service of that user can write to it.
 func (f *Folder) adopt() {
-	if os.Geteuid() != 0 {
+	info, err := f.root.Stat(".")
+	if err != nil || os.Geteuid() != 0 {
+		return
+	}
+	if user, known := dbfile.Owner(info); !known || user == 0 {
 		return
 	}
 	fs.WalkDir(f.root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
