@@ -43,7 +43,7 @@ func restoreCommand(streams IO) *cobra.Command {
 		Long: `Restore a backup to a new file or an empty PostgreSQL database. The backup is
 verified first, and is not changed. An existing store is never replaced: stop the
 server and move the old store away first. Run the command as the user of the
-server, which must own the new file.
+server. If root runs it, the new file belongs to the owner of its folder.
 
 The new store has the same ID as the old one, so it continues the old store's
 backups. Do not run two stores from one backup with the same --backup-dir: each

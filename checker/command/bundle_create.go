@@ -223,7 +223,7 @@ func (w *bundleWriter) write(ctx context.Context, file string, h bundle.Header) 
 func (w *bundleWriter) addProduct(ctx context.Context, b *bundle.Writer, p *db.ProductReader, sequence int64) error {
 	if len(p.Tags) == 0 {
 		if len(w.products) > 0 {
-			return fmt.Errorf("product %s has no releases: add them with relcheck release sync, import or add", p.Name)
+			return fmt.Errorf("product %s has no releases: add them with %s", p.Name, p.AddCommands())
 		}
 		return nil
 	}

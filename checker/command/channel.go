@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/server"
 	"relcheck/db"
 )
 
@@ -95,7 +96,8 @@ func channelRemove(streams IO) *cobra.Command {
 }
 
 func channelList(streams IO) *cobra.Command {
-	return existingStoreCommand(&cobra.Command{
+	var asJSON bool
+	c := existingStoreCommand(&cobra.Command{
 		Use:     "list NAME",
 		Short:   "List the channels of a product, with the release that each offers.",
 		Example: "  relcheck product channel list myapp",
@@ -104,8 +106,13 @@ func channelList(streams IO) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if asJSON {
+			return printJSON(streams, server.ChannelList(*p, unranked(ranked), time.Now()))
+		}
 		return printChannels(streams, p, ranked)
 	})
+	jsonFlag(c, &asJSON)
+	return c
 }
 
 func printChannels(streams IO, p *catalog.Product, ranked []*catalog.Ranked) error {

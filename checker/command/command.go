@@ -89,7 +89,7 @@ func Run(ctx context.Context, args []string, streams IO) int {
 	if text := errorText(err); text != "" {
 		fmt.Fprintf(streams.Err, "relcheck: %s\n", masked(strings.ReplaceAll(text, "\n", "; ")))
 		if status == statusUsage {
-			path := strings.TrimSuffix(cmd.CommandPath(), " "+helpName)
+			path := strings.TrimSuffix(cmd.CommandPath(), " help")
 			fmt.Fprintf(streams.Err, "Run '%s --help' for usage and examples.\n", path)
 		}
 	}
@@ -137,7 +137,7 @@ func newRoot(streams IO) *cobra.Command {
 	root.SetErr(streams.Err)
 	root.SetHelpFunc(printHelp)
 	root.SetFlagErrorFunc(unknownFlag)
-	root.SetHelpCommand(helpCommand())
+	root.SetHelpCommand(helpCommand(streams))
 	root.SetHelpCommandGroupID("other")
 	root.SetCompletionCommandGroupID("other")
 	root.InitDefaultHelpCmd()

@@ -36,6 +36,7 @@ func dialectCommand(streams IO) *cobra.Command {
 
 func dialectList(streams IO) *cobra.Command {
 	var folder string
+	var asJSON bool
 	c := &cobra.Command{
 		Use:     "list",
 		Short:   "List the dialects that products can answer.",
@@ -45,6 +46,12 @@ func dialectList(streams IO) *cobra.Command {
 			all, errs := dialect.BuiltIn(), []error(nil)
 			if folder != "" {
 				all, errs = dialect.ReadFolder(folder, nil)
+			}
+			if asJSON {
+				err := printJSON(streams, struct {
+					Dialects []server.DialectInfo `json:"dialects"`
+				}{server.Dialects(all)})
+				return errors.Join(append(errs, err)...)
 			}
 			var rows [][]string
 			for _, d := range server.Dialects(all) {
@@ -56,6 +63,7 @@ func dialectList(streams IO) *cobra.Command {
 			return errors.Join(errs...)
 		},
 	}
+	jsonFlag(c, &asJSON)
 	c.Flags().StringVar(&folder, "dialects", "", "also list the files in this `folder` (default: none)")
 	return c
 }

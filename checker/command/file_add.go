@@ -115,8 +115,20 @@ func verifiedText(verified bool) string {
 	return "unverified"
 }
 
+// hostedFile is a hosted file in JSON.
+type hostedFile struct {
+	Product string  `json:"product"`
+	Version string  `json:"version"` // tag of the release
+	Name    string  `json:"name"`
+	Size    int64   `json:"size"`    // in bytes
+	Hosted  string  `json:"hosted"`  // its state
+	Damaged *string `json:"damaged"` // since when, or null
+	SHA256  string  `json:"sha256"`
+}
+
 func fileList(streams IO) *cobra.Command {
-	return existingStoreCommand(&cobra.Command{
+	var asJSON bool
+	c := existingStoreCommand(&cobra.Command{
 		Use:   "list [PRODUCT]",
 		Short: "List the files that the service offers for download.",
 		Long: `List the files that the service offers for download, newest releases first. A verified
@@ -130,6 +142,7 @@ upstream has changed it under the same name.`,
 			return err
 		}
 		var rows [][]string
+		files := []hostedFile{}
 		for _, name := range names {
 			p, ranked, err := rankedReleases(ctx, s, name)
 			if err != nil {
@@ -144,12 +157,18 @@ upstream has changed it under the same name.`,
 					if h == nil {
 						continue
 					}
+					files = append(files, hostedFile{name, r.Tag, f.Name, h.Size, state, jsonTime(h.Damaged), h.SHA256})
 					if f.State == catalog.FileDamaged {
 						state += " since " + h.Damaged.Format(time.DateOnly)
 					}
 					rows = append(rows, []string{name, r.Tag, f.Name, stats.ShowBytes(float64(h.Size)), state, h.SHA256})
 				}
 			}
+		}
+		if asJSON {
+			return printJSON(streams, struct {
+				Files []hostedFile `json:"files"`
+			}{files})
 		}
 		if len(rows) == 0 {
 			fmt.Fprintln(streams.Err, "there are no files: add some with relcheck file fetch or relcheck bundle apply")
@@ -159,6 +178,8 @@ upstream has changed it under the same name.`,
 		screen.print(screen.longList([]string{"product", "release", "file", "size", "state", "SHA-256"}, rows))
 		return screen.flush()
 	})
+	jsonFlag(c, &asJSON)
+	return c
 }
 
 // productsOrAll returns the given product names, or the names of all products if none is

@@ -111,7 +111,7 @@ func releasesToFetch(ctx context.Context, s *db.Store, product string, tags []st
 	if len(tags) == 0 {
 		newest := p.Newest(ranked, latest, time.Now())
 		if len(newest) == 0 {
-			return nil, nil, fmt.Errorf("product %s has no release that answers can name: add some with relcheck release sync, import or add, or name a tag", product)
+			return nil, nil, fmt.Errorf("product %s has no release that answers can name: add some with %s, or name a tag", product, p.AddCommands())
 		}
 		return p, newest, nil
 	}

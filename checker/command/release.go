@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/server"
 	"relcheck/checker/upstream"
 	"relcheck/db"
 )
@@ -152,7 +153,8 @@ func open(name string, in io.Reader) (io.ReadCloser, error) {
 }
 
 func releaseList(streams IO) *cobra.Command {
-	return existingStoreCommand(&cobra.Command{
+	var asJSON bool
+	c := existingStoreCommand(&cobra.Command{
 		Use:     "list PRODUCT",
 		Short:   "List the releases of a product, newest first.",
 		Example: `  relcheck release list opa`,
@@ -165,13 +167,18 @@ func releaseList(streams IO) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if asJSON {
+			return printJSON(streams, server.ReleaseList(product, releases, time.Now()))
+		}
 		return printReleases(streams, &product, releases)
 	})
+	jsonFlag(c, &asJSON)
+	return c
 }
 
 func printReleases(streams IO, p *catalog.Product, releases []catalog.Release) error {
 	if len(releases) == 0 {
-		fmt.Fprintf(streams.Err, "product %s has no releases; add them with: relcheck release add, import or sync %[1]s\n", p.Name)
+		fmt.Fprintf(streams.Err, "product %s has no releases: add them with %s\n", p.Name, p.AddCommands())
 		return nil
 	}
 	ranked := p.Rank(releases)

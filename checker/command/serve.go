@@ -301,9 +301,9 @@ func firstToken(ctx context.Context, s *db.Store, o *serveOptions, out io.Writer
 
 // logMissingReleases logs how to add releases if the default product has none.
 func logMissingReleases(ctx context.Context, s *db.Store, log *slog.Logger) {
-	releases, err := s.Releases(ctx, server.DefaultProduct)
-	if err == nil && len(releases) == 0 {
-		log.Info("product opa has no releases; add them with: relcheck release add, import or sync opa")
+	p, ranked, err := rankedReleases(ctx, s, server.DefaultProduct)
+	if err == nil && len(ranked) == 0 {
+		log.Info("product opa has no releases: add them with " + p.AddCommands())
 	}
 }
 

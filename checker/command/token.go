@@ -152,8 +152,19 @@ func signInLink(base, secret string) string {
 	return strings.TrimRight(base, "/") + "/sign-in?link=" + secret
 }
 
+// listedToken is a token in JSON.
+type listedToken struct {
+	ID      string       `json:"id"`
+	Name    string       `json:"name"`
+	Scope   access.Scope `json:"scope"`
+	Created *string      `json:"created"`
+	Used    *string      `json:"used"`    // time of the last use, to the hour, or null
+	Revoked *string      `json:"revoked"` // or null
+}
+
 func tokenList(streams IO) *cobra.Command {
-	return existingStoreCommand(&cobra.Command{
+	var asJSON bool
+	c := existingStoreCommand(&cobra.Command{
 		Use:     "list",
 		Short:   "List tokens, without their secrets.",
 		Example: `  relcheck token list`,
@@ -161,6 +172,15 @@ func tokenList(streams IO) *cobra.Command {
 		tokens, err := s.Tokens(ctx)
 		if err != nil {
 			return err
+		}
+		if asJSON {
+			list := struct {
+				Tokens []listedToken `json:"tokens"`
+			}{[]listedToken{}}
+			for _, k := range tokens {
+				list.Tokens = append(list.Tokens, listedToken{k.ID, k.Name, k.Scope, jsonTime(k.Created), jsonTime(k.LastUsed), jsonTime(k.Revoked)})
+			}
+			return printJSON(streams, list)
 		}
 		var rows [][]string
 		for _, k := range tokens {
@@ -175,6 +195,8 @@ func tokenList(streams IO) *cobra.Command {
 		}
 		return printList(streams.Out, []string{"ID", "name", "scope", "created", "used", "state"}, rows)
 	})
+	jsonFlag(c, &asJSON)
+	return c
 }
 
 func tokenRevoke(streams IO) *cobra.Command {

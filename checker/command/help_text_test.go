@@ -40,6 +40,22 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+// TestJSONFlag checks that the commands that list or show something have --json.
+func TestJSONFlag(t *testing.T) {
+	found := 0
+	eachCommand(newRoot(IO{}), func(c *cobra.Command) {
+		switch c.Name() {
+		case "list", "show", "inspect", "audit", "stats", "version", "check", "simulate":
+			if found++; c.Flags().Lookup("json") == nil {
+				t.Errorf("%s has no --json", c.CommandPath())
+			}
+		}
+	})
+	if found < 15 {
+		t.Errorf("got %d commands, want at least 15", found)
+	}
+}
+
 func TestNearest(t *testing.T) {
 	known := []string{"add", "list", "release", "remove", "backup-dir", "backup-every"}
 	for word, want := range map[string]string{
