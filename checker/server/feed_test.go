@@ -75,7 +75,7 @@ func TestFeed(t *testing.T) {
 		}
 	}
 	_, token := s.token(t)
-	if page := s.page(t, "/products/app/releases", token).body; !strings.Contains(page, `<link rel="alternate" type="application/atom+xml" title="Releases of My &amp; App" href="/p/app/releases.atom">`) {
+	if page := s.page(t, "/products/app/releases", token).body; !strings.Contains(page, `<link rel="alternate" type="application/atom+xml" href="/p/app/releases.atom">`) {
 		t.Errorf("the page of the releases does not link to the feed:\n%s", page)
 	}
 }
