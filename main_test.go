@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -44,6 +46,7 @@ func TestScript(t *testing.T) {
 			"readme":       readme,
 			"tokens":       tokens,
 			"damage":       damage,
+			"same":         same,
 		},
 	})
 }
@@ -250,4 +253,19 @@ func damage(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("%s is not hosted:\n%s", args[1], ts.ReadFile("stdout"))
+}
+
+// same FILE compares the JSON of an answer, which follows a line with its status, with that in
+// FILE.
+func same(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: same FILE")
+	}
+	_, body, _ := strings.Cut(ts.ReadFile("stdout"), "\n")
+	var got, want any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &got))
+	ts.Check(json.Unmarshal([]byte(body), &want))
+	if !reflect.DeepEqual(got, want) {
+		ts.Fatalf("got %v\nwant %v", got, want)
+	}
 }

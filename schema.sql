@@ -32,6 +32,9 @@
 --   expired      reports older than this time may have been deleted for their age
 --   proxy        1 while all requests seem to come through a proxy that the server
 --                does not trust, otherwise 0; relcheck doctor warns about it
+--   server URL   the name ends in the base URL of the server that has started last, with
+--                which links begin that commands print; the value is the time at which a
+--                server had it first. There is no such row until a server has started
 CREATE TABLE setting (
     name  TEXT   PRIMARY KEY,
     value BIGINT NOT NULL

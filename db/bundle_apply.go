@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/printable"
 )
 
 // Bundle identifies a bundle to apply.
@@ -247,5 +248,5 @@ func (r BundleResult) String() string {
 	if r.Hosted == 0 {
 		return r.Releases.String()
 	}
-	return fmt.Sprintf("%s; %d files", r.Releases, r.Hosted)
+	return fmt.Sprintf("%s; %s", r.Releases, printable.Count(int64(r.Hosted), "file"))
 }

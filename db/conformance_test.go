@@ -45,6 +45,7 @@ var conformance = []struct {
 	test func(t *testing.T, name string)
 }{
 	{"Presets", testPresets},
+	{"BaseURL", testBaseURL},
 	{"RemovedPreset", testRemovedPreset},
 	{"ConcurrentOpen", testConcurrentOpen},
 	{"Upgrade", testUpgrade},

@@ -121,6 +121,21 @@ func (s *Store) Created() bool { return s.created }
 // it was up to date.
 func (s *Store) Upgraded() (from, to int64) { return s.upgraded, SchemaVersion }
 
+// notAPath matches names that other programs give to SQLite.
+var notAPath = regexp.MustCompile(`(?i)^(:memory:|file:|sqlite3?:)`)
+
+// CheckName returns an error if the name of a store is one that other programs give to
+// SQLite: as the name of a file, it would be a mistake.
+func CheckName(name string) error {
+	switch {
+	case !notAPath.MatchString(name):
+		return nil
+	case name == ":memory:":
+		return errors.New("a store keeps every report on disk: name a file, such as relcheck.db")
+	}
+	return errors.New("it is a URL: name the file by its path alone, such as relcheck.db or /var/lib/relcheck/relcheck.db")
+}
+
 // IsFile reports whether name is that of a SQLite file, not the URL of a database.
 func IsFile(name string) bool { return !isPostgres(name) && !notAFile.MatchString(name) }
 

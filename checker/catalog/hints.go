@@ -9,6 +9,14 @@ import (
 	"relcheck/checker/version"
 )
 
+// AddCommands names the commands that add releases to the product.
+func (p *Product) AddCommands() string {
+	if len(p.UpstreamList()) == 0 {
+		return "relcheck release add or import"
+	}
+	return "relcheck release sync, add or import"
+}
+
 // Hints explains what may be unexpected about an offer of the product: that there are only
 // pre-releases, that a release waits, and that tags are not versions of the product. The
 // releases must be in the order of [Product.Rank].

@@ -3,6 +3,8 @@ package catalog
 import (
 	"errors"
 	"fmt"
+
+	"relcheck/checker/printable"
 )
 
 // ImportResult counts the releases of an import by result.
@@ -12,11 +14,8 @@ type ImportResult struct {
 }
 
 func (c ImportResult) String() string {
-	n, noun := c.Added+c.Changed+c.Unchanged, "releases"
-	if n == 1 {
-		noun = "release"
-	}
-	s := fmt.Sprintf("%d %s: %d added, %d changed, %d unchanged", n, noun, c.Added, c.Changed, c.Unchanged)
+	n := c.Added + c.Changed + c.Unchanged
+	s := fmt.Sprintf("%s: %d added, %d changed, %d unchanged", printable.Count(int64(n), "release"), c.Added, c.Changed, c.Unchanged)
 	if c.Gone > 0 {
 		s += fmt.Sprintf("; %d removed upstream", c.Gone)
 	}

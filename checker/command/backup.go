@@ -43,12 +43,13 @@ func restoreCommand(streams IO) *cobra.Command {
 		Long: `Restore a backup to a new file or an empty PostgreSQL database. The backup is
 verified first, and is not changed. An existing store is never replaced: stop the
 server and move the old store away first. Run the command as the user of the
-server, which must own the new file.
+server. If root runs it, the new file belongs to the owner of its folder.
 
 The new store has the same ID as the old one, so it continues the old store's
 backups. Do not run two stores from one backup with the same --backup-dir: each
 would treat the other's backups as its own.`,
-		Example: `  relcheck restore /mnt/backup/relcheck-1f0c9a7be2d45386-20260131T000000Z.db --db /var/lib/relcheck/relcheck.db
+		Example: `  relcheck restore /mnt/backup/relcheck-1f0c9a7be2d45386-20260131T000000Z.db \
+    --db /var/lib/relcheck/relcheck.db
   relcheck restore copy.db --db postgres://relcheck@db.example.com/relcheck`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			tidy(streams.Err, name)

@@ -20,7 +20,8 @@ import (
 
 func bundleCommand(streams IO) *cobra.Command {
 	return group("bundle", "Carry releases and files into a closed network, and counts out of it.", `
-  relcheck bundle create opa.bundle --product opa --latest 2 --files /srv/relcheck --key release.key
+  relcheck bundle create opa.bundle --product opa --latest 2 \
+    --files /srv/relcheck --key release.key
   relcheck bundle inspect opa.bundle
   relcheck bundle apply opa.bundle --files /srv/relcheck
   relcheck bundle counts 2026-11.counts --site factory --key site.key`,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,8 +38,9 @@ func bundleCounts(streams IO) *cobra.Command {
 		Use:   "counts FILE [PRODUCT...]",
 		Short: "Write the counts of this store, for the statistics of another one.",
 		Long: `Write the counts of products by day, week and four weeks to a signed archive, which relcheck
-bundle apply adds to the statistics of another store as those of a site. The archive contains
-numbers of reports, checks, installations and instances, and heaps, by version and platform.
+bundle apply adds to the statistics of another store as those of a site.
+
+The archive contains numbers of reports, checks, installations and instances, and heaps, by version and platform.
 It contains no instance IDs and nothing from which one could be tested. Without PRODUCT, it
 contains all products that have reports. The last day in it is yesterday.
 
@@ -95,7 +97,7 @@ func (w *countsWriter) create(ctx context.Context, file string, products []strin
 	if _, err := w.store.Fold(ctx); err != nil {
 		return fmt.Errorf("the last day may be incomplete: %w", err)
 	}
-	pending, err := backup.NewPendingFile(file)
+	pending, err := backup.NewPendingFile(file, filepath.Dir(file))
 	if err != nil {
 		return err
 	}
@@ -233,28 +235,48 @@ func (a *bundleApplication) applyCounts(ctx context.Context, b *bundle.Reader) e
 	return nil
 }
 
-// printSite prints what a bundle of counts contains.
-func printSite(b *bundle.Reader, w io.Writer) error {
-	var rows [][]string
+// inspectedCounts are the counts of a product in a bundle, in JSON.
+type inspectedCounts struct {
+	Product          string `json:"product"`
+	Sequence         int64  `json:"sequence"`
+	From             string `json:"from"`
+	To               string `json:"to"`
+	Builds           int    `json:"builds"`
+	Rows             int64  `json:"rows"`
+	Reports          int64  `json:"reports"`
+	NewInstallations int64  `json:"new_installations"`
+}
+
+// countsIn describes what a bundle of counts contains.
+func countsIn(b *bundle.Reader) (all []inspectedCounts, err error) {
 	for _, p := range b.Products {
 		var first, last rollup.Day
-		var cells, reports, installations int64
+		one := inspectedCounts{Product: p.Name, Sequence: p.Sequence}
 		builds := map[rollup.Build]bool{}
 		for c, err := range b.Cells(p) {
 			if err != nil {
-				return err
+				return nil, err
 			}
-			if cells == 0 {
+			if one.Rows == 0 {
 				first = c.Day
 			}
 			if c.Span == rollup.OneDay {
-				reports += c.Reports
-				installations += c.New
+				one.Reports += c.Reports
+				one.NewInstallations += c.New
 			}
-			cells, last = cells+1, max(last, c.Range().To)
+			one.Rows, last = one.Rows+1, max(last, c.Range().To)
 			builds[c.Build] = true
 		}
-		rows = append(rows, []string{p.Name, fmt.Sprint(p.Sequence), first.String(), last.String(), stats.ShowNumber(int64(len(builds))), stats.ShowNumber(cells), stats.ShowNumber(reports), stats.ShowNumber(installations)})
+		one.From, one.To, one.Builds = first.String(), last.String(), len(builds)
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+func printCounts(all []inspectedCounts, w io.Writer) error {
+	var rows [][]string
+	for _, p := range all {
+		rows = append(rows, []string{p.Product, fmt.Sprint(p.Sequence), p.From, p.To, stats.ShowNumber(int64(p.Builds)), stats.ShowNumber(p.Rows), stats.ShowNumber(p.Reports), stats.ShowNumber(p.NewInstallations)})
 	}
 	return printList(w, []string{"product", "sequence", "from", "to", "builds", "rows", "reports", "new installations"}, rows)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -43,8 +44,10 @@ folder of relcheck serve --files. --latest limits the files to the newest releas
 --since leaves out the files of an earlier bundle, which must be applied first. FILE appears
 only when it is complete. An existing file is not replaced.`,
 		Example: `  relcheck bundle create 2026-11.bundle --files /srv/relcheck --key release.key
-  relcheck bundle create opa.bundle --product opa --latest 2 --platform linux/amd64 --files /srv/relcheck --key release.key --expires 30d
-  relcheck bundle create 2026-12.bundle --since 2026-11.bundle --files /srv/relcheck --key release.key`,
+  relcheck bundle create opa.bundle --product opa --latest 2 \
+    --platform linux/amd64 --files /srv/relcheck --key release.key --expires 30d
+  relcheck bundle create 2026-12.bundle --since 2026-11.bundle \
+    --files /srv/relcheck --key release.key`,
 	}
 	c.Flags().StringArrayVar(&o.products, "product", nil, "`name` of a product (default: all that have releases); can be repeated")
 	c.Flags().IntVar(&o.latest, "latest", 0, "`number` of the newest releases whose files are included, in each channel (default: all)")
@@ -125,7 +128,7 @@ func (w *bundleWriter) create(ctx context.Context, file string) (err error) {
 		defer w.base.Close()
 		h.Base = w.base.ID
 	}
-	pending, err := backup.NewPendingFile(file)
+	pending, err := backup.NewPendingFile(file, filepath.Dir(file))
 	if err != nil {
 		return err
 	}
@@ -220,7 +223,7 @@ func (w *bundleWriter) write(ctx context.Context, file string, h bundle.Header) 
 func (w *bundleWriter) addProduct(ctx context.Context, b *bundle.Writer, p *db.ProductReader, sequence int64) error {
 	if len(p.Tags) == 0 {
 		if len(w.products) > 0 {
-			return fmt.Errorf("product %s has no releases: add them with relcheck release sync, import or add", p.Name)
+			return fmt.Errorf("product %s has no releases: add them with %s", p.Name, p.AddCommands())
 		}
 		return nil
 	}

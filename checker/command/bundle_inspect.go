@@ -18,16 +18,16 @@ import (
 
 func bundleInspect(streams IO) *cobra.Command {
 	var path, key string
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "inspect FILE",
 		Short: "Verify a bundle, and show what it contains.",
-		Long: `Read a bundle to its end, verify its signature and each file, and show what it contains.
-The bundle must be signed by a key that the store trusts, or by the key of --key. With --key,
+		Long: `Verify the signature of a bundle and each file in it, and show what it contains. The bundle must be signed by a key that the store trusts, or by the key of --key. With --key,
 no store is needed.`,
 		Example: `  relcheck bundle inspect 2026-11.bundle
   relcheck bundle inspect 2026-11.bundle --key release.key.pub`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			show := func(t trustedKeys) error { return inspectBundle(cmd.Context(), args[0], t, streams) }
+			show := func(t trustedKeys) error { return inspectBundle(cmd.Context(), args[0], t, asJSON, streams) }
 			if key != "" {
 				_, v, err := readPublicKey(key)
 				if err != nil {
@@ -45,12 +45,44 @@ no store is needed.`,
 		},
 	}
 	dbFlag(c, &path)
+	jsonFlag(c, &asJSON)
 	c.Flags().StringVar(&key, "key", "", "`file` of the public key that must have signed the bundle (default: any key that the store trusts)")
 	return c
 }
 
+// inspectedBundle describes a bundle, in JSON.
+type inspectedBundle struct {
+	Bundle   string         `json:"bundle"` // its ID
+	Keys     []string       `json:"keys"`   // that have signed it
+	Store    string         `json:"store"`
+	Created  *string        `json:"created"`
+	Expires  *string        `json:"expires"` // or null
+	Base     *string        `json:"base"`    // ID of the bundle that has the omitted files, or null
+	Files    int64          `json:"files"`
+	Omitted  int64          `json:"omitted"` // files of the base
+	Bytes    int64          `json:"bytes"`   // of the files in the bundle
+	Site     *inspectedSite `json:"site"`    // null if the bundle contains releases
+	Products any            `json:"products"`
+}
+
+type inspectedSite struct {
+	Name      string `json:"name"`
+	Threshold int64  `json:"threshold"`
+	Through   string `json:"through"`
+}
+
+// inspectedProduct is a product with its releases in a bundle, in JSON.
+type inspectedProduct struct {
+	Product  string  `json:"product"`
+	Sequence int64   `json:"sequence"`
+	Releases int     `json:"releases"`
+	Latest   *string `json:"latest"`
+	Files    int     `json:"files"`
+	Bytes    int64   `json:"bytes"`
+}
+
 // inspectBundle verifies a bundle and prints what it contains.
-func inspectBundle(ctx context.Context, name string, t trustedKeys, streams IO) error {
+func inspectBundle(ctx context.Context, name string, t trustedKeys, asJSON bool, streams IO) error {
 	b, err := openBundle(ctx, name, t, newProgress(streams.Err))
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
@@ -60,6 +92,41 @@ func inspectBundle(ctx context.Context, name string, t trustedKeys, streams IO) 
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	b.progress.clear()
+	var counts []inspectedCounts
+	var products []inspectedProduct
+	if b.Site != nil {
+		counts, err = countsIn(b.Reader)
+	} else {
+		products, err = productsIn(b.Reader)
+	}
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return printBundleJSON(b, counts, products, streams)
+	}
+	if err := printBundleFields(b, streams.Out); err != nil {
+		return err
+	}
+	fmt.Fprintln(streams.Out)
+	if b.Site != nil {
+		return printCounts(counts, streams.Out)
+	}
+	return printBundleProducts(products, streams.Out)
+}
+
+func printBundleJSON(b *bundleFile, counts []inspectedCounts, products []inspectedProduct, streams IO) error {
+	d := inspectedBundle{Bundle: b.ID, Keys: b.Keys, Store: b.Store, Created: jsonTime(b.Created), Expires: jsonTime(b.Expires), Files: b.Size.Files, Omitted: b.Size.Omitted, Bytes: b.Size.Bytes, Products: products}
+	if b.Base != "" {
+		d.Base = &b.Base
+	}
+	if b.Site != nil {
+		d.Site, d.Products = &inspectedSite{b.Site.Name, b.Site.Threshold, b.Site.Through.String()}, counts
+	}
+	return printJSON(streams, d)
+}
+
+func printBundleFields(b *bundleFile, w io.Writer) error {
 	expires := "never"
 	if !b.Expires.IsZero() {
 		expires = b.Expires.Format(time.RFC3339)
@@ -73,41 +140,46 @@ func inspectBundle(ctx context.Context, name string, t trustedKeys, streams IO) 
 	} else {
 		fields = append(fields, []string{"contents", "counts"}, []string{"site", b.Site.Name}, []string{"threshold", stats.ShowNumber(b.Site.Threshold)}, []string{"through", b.Site.Through.String()})
 	}
-	if err = printList(streams.Out, []string{"field", "value"}, fields); err != nil {
-		return err
-	}
-	fmt.Fprintln(streams.Out)
-	if b.Site != nil {
-		return printSite(b.Reader, streams.Out)
-	}
-	return printBundleProducts(b.Reader, streams.Out)
+	return printList(w, []string{"field", "value"}, fields)
 }
 
-func printBundleProducts(b *bundle.Reader, w io.Writer) error {
-	var rows [][]string
+// productsIn describes the products of a bundle of releases.
+func productsIn(b *bundle.Reader) (all []inspectedProduct, err error) {
 	for _, p := range b.Products {
 		settings, err := p.Fields.Apply(catalog.Product{Name: p.Name})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		var releases []catalog.Release
-		files, size, scheme := 0, int64(0), settings.Scheme()
+		one, scheme := inspectedProduct{Product: p.Name, Sequence: p.Sequence}, settings.Scheme()
 		for r, err := range b.Releases(p) {
 			if err != nil {
-				return err
+				return nil, err
 			}
 			r.Layer.Text = nil
 			releases = append(releases, catalog.NewRelease(scheme.Parse(r.Tag), &r.Layer, nil))
-			files += len(r.Files)
+			one.Files += len(r.Files)
 			for _, f := range r.Files {
-				size += f.Size
+				one.Bytes += f.Size
 			}
 		}
-		latest := ""
+		one.Releases = len(releases)
 		if r := settings.Offer(settings.Rank(releases), nil, time.Now()).Latest; r != nil {
-			latest = r.Tag
+			one.Latest = &r.Tag
 		}
-		rows = append(rows, []string{p.Name, fmt.Sprint(p.Sequence), stats.ShowNumber(int64(len(releases))), latest, stats.ShowNumber(int64(files)), stats.ShowBytes(float64(size))})
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+func printBundleProducts(products []inspectedProduct, w io.Writer) error {
+	var rows [][]string
+	for _, p := range products {
+		latest := ""
+		if p.Latest != nil {
+			latest = *p.Latest
+		}
+		rows = append(rows, []string{p.Product, fmt.Sprint(p.Sequence), stats.ShowNumber(int64(p.Releases)), latest, stats.ShowNumber(int64(p.Files)), stats.ShowBytes(float64(p.Bytes))})
 	}
 	return printList(w, []string{"product", "sequence", "releases", "latest", "files", "size"}, rows)
 }

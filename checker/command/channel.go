@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/server"
 	"relcheck/db"
 )
 
@@ -54,6 +55,10 @@ same numbers up to the first that is not 0).`,
 		if err != nil {
 			return err
 		}
+		base, _, err := baseURL(ctx, s)
+		if err != nil {
+			return err
+		}
 		offered, offer := "no release yet", p.Offer(ranked, &channel, time.Now())
 		switch {
 		case offer.Latest != nil:
@@ -61,7 +66,7 @@ same numbers up to the first that is not 0).`,
 		case !offer.Next.IsZero():
 			offered += " (the next one is offered from " + offer.Next.UTC().Format(time.RFC3339) + " on)"
 		}
-		fmt.Fprintf(streams.Err, "%s channel %s: clients of /p/%s@%s are offered %s\n", done, channel.Name, p.Name, channel.Name, offered)
+		fmt.Fprintf(streams.Err, "%s channel %s: clients of %s/p/%s@%[2]s are offered %[5]s\n", done, channel.Name, base, p.Name, offered)
 		return nil
 	})
 	c.Flags().StringVar(&channel.Match, "match", "", "`range` of versions, such as '<2' (default: all)")
@@ -91,7 +96,8 @@ func channelRemove(streams IO) *cobra.Command {
 }
 
 func channelList(streams IO) *cobra.Command {
-	return existingStoreCommand(&cobra.Command{
+	var asJSON bool
+	c := existingStoreCommand(&cobra.Command{
 		Use:     "list NAME",
 		Short:   "List the channels of a product, with the release that each offers.",
 		Example: "  relcheck product channel list myapp",
@@ -100,8 +106,13 @@ func channelList(streams IO) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if asJSON {
+			return printJSON(streams, server.ChannelList(*p, unranked(ranked), time.Now()))
+		}
 		return printChannels(streams, p, ranked)
 	})
+	jsonFlag(c, &asJSON)
+	return c
 }
 
 func printChannels(streams IO, p *catalog.Product, ranked []*catalog.Ranked) error {

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -83,16 +82,6 @@ func printCheck(streams IO, o clientOptions, l checker.Latest, asJSON, exitCode 
 	}
 	if exitCode && l.Outdated(o.version) {
 		return exit{statusOutdated, errSilent}
-	}
-	return nil
-}
-
-func printJSON(streams IO, v any) error {
-	e := json.NewEncoder(streams.Out)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	if err := e.Encode(v); err != nil {
-		return fmt.Errorf("print: %w", err)
 	}
 	return nil
 }

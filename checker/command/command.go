@@ -19,7 +19,6 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"relcheck/db"
@@ -84,10 +83,14 @@ func Run(ctx context.Context, args []string, streams IO) int {
 	} else if !started { // cobra did not accept the arguments
 		status = statusUsage
 	}
+	if cmd.Annotations[onlyFailed] != "" {
+		status = statusFailed
+	}
 	if text := errorText(err); text != "" {
 		fmt.Fprintf(streams.Err, "relcheck: %s\n", masked(strings.ReplaceAll(text, "\n", "; ")))
 		if status == statusUsage {
-			fmt.Fprintf(streams.Err, "Run '%s --help' for usage and examples.\n", cmd.CommandPath())
+			path := strings.TrimSuffix(cmd.CommandPath(), " help")
+			fmt.Fprintf(streams.Err, "Run '%s --help' for usage and examples.\n", path)
 		}
 	}
 	return status
@@ -111,39 +114,43 @@ func errorText(err error) string {
 
 func newRoot(streams IO) *cobra.Command {
 	root := group("relcheck", "Record anonymous version reports and answer with the latest release.", `
-  relcheck serve                                        start the service on localhost:8080
-  relcheck release sync opa                             add the releases of Open Policy Agent
-  OPA_TELEMETRY_SERVICE_URL=http://localhost:8080 opa run --server`,
-		serveCommand(streams), runCommand(streams), versionCommand(streams), checkCommand(streams),
-		productCommand(streams), releaseCommand(streams), dialectCommand(streams), presetCommand(streams), fileCommand(streams), bundleCommand(streams), siteCommand(streams), keyCommand(streams), exportCommand(streams), statsCommand(streams), copyCommand(streams), tokenCommand(streams), auditCommand(streams),
-		backupCommand(streams), restoreCommand(streams), doctorCommand(streams), simulateCommand(streams))
+  relcheck serve                # start the service on localhost:8080
+  relcheck release sync opa     # add the releases of Open Policy Agent
+  OPA_TELEMETRY_SERVICE_URL=http://localhost:8080 opa run --server`)
+	add := func(id, title string, commands ...*cobra.Command) {
+		root.AddGroup(&cobra.Group{ID: id, Title: title})
+		for _, c := range commands {
+			c.GroupID = id
+		}
+		root.AddCommand(commands...)
+	}
+	add("service", "Service", serveCommand(streams), healthcheckCommand(streams), backupCommand(streams), restoreCommand(streams), copyCommand(streams), doctorCommand(streams))
+	add("catalog", "Products and releases", productCommand(streams), releaseCommand(streams), presetCommand(streams), dialectCommand(streams), fileCommand(streams), bundleCommand(streams), keyCommand(streams))
+	add("statistics", "Statistics and access", statsCommand(streams), siteCommand(streams), exportCommand(streams), tokenCommand(streams), auditCommand(streams))
+	add("client", "Client", checkCommand(streams), runCommand(streams), versionCommand(streams))
+	add("other", "Other", simulateCommand(streams))
 	b := thisBuild()
 	root.Version = fmt.Sprintf("%s, commit %s, %s, %s", b.Version, b.Commit, b.Go, b.Platform)
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
-	root.SetHelpTemplate(helpTemplate)
+	root.SetHelpFunc(printHelp)
+	root.SetFlagErrorFunc(unknownFlag)
+	root.SetHelpCommand(helpCommand(streams))
+	root.SetHelpCommandGroupID("other")
+	root.SetCompletionCommandGroupID("other")
+	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {
 		completion.Short = "Generate a completion script for a shell."
 		for _, shell := range completion.Commands() {
 			shell.Short += "."
+			shell.Annotations = map[string]string{noEnvironment: "true"}
 		}
 	}
-	setArgs(root)
+	prepare(root)
 	return root
-}
-
-// setArgs makes commands without a rule for arguments accept the arguments that their
-// usage line names.
-func setArgs(cmd *cobra.Command) {
-	if cmd.Args == nil {
-		cmd.Args = checkArgs
-	}
-	for _, c := range cmd.Commands() {
-		setArgs(c)
-	}
 }
 
 // checkArgs compares the arguments with the command's usage line.
@@ -169,7 +176,6 @@ func checkArgs(cmd *cobra.Command, args []string) error {
 // group returns a command that only holds other commands.
 func group(use, short, example string, commands ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{Use: use, Short: short, Example: strings.TrimPrefix(example, "\n")}
-	c.Args = cobra.NoArgs
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		cmd.SetOut(cmd.ErrOrStderr())
 		cmd.Help()
@@ -179,45 +185,11 @@ func group(use, short, example string, commands ...*cobra.Command) *cobra.Comman
 	return c
 }
 
-const helpTemplate = `{{with .Example}}{{.}}
-
-{{end}}{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}
-
-{{end}}Usage:
-  {{if .HasAvailableSubCommands}}{{.CommandPath}} COMMAND{{else}}{{.UseLine}}{{end}}
-{{if .HasAvailableSubCommands}}
-Commands:{{range .Commands}}{{if .IsAvailableCommand}}
-  {{rpad .Name .NamePadding }} {{.Short}}{{end}}{{end}}
-{{else}}
-Flags{{if not .Annotations.noEnvironment}}, also set by environment variables (--db by RELCHECK_DB){{end}}:
-{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}
-{{end}}`
-
-// variable returns the name of a flag's environment variable.
-func variable(flag string) string {
-	return "RELCHECK_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
-}
-
-// noEnvironment is the annotation of a command whose flags the environment does not set.
-const noEnvironment = "noEnvironment"
-
-// fromEnvironment sets flags that are not on the command line from the environment.
-func fromEnvironment(cmd *cobra.Command) error {
-	if cmd.Annotations[noEnvironment] != "" {
-		return nil
-	}
-	var err error
-	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		value := os.Getenv(variable(f.Name))
-		if f.Changed || f.Name == "help" || value == "" || err != nil {
-			return
-		}
-		if e := cmd.Flags().Set(f.Name, value); e != nil {
-			err = usageError("%s=%s: %w", variable(f.Name), value, e)
-		}
-	})
-	return err
-}
+// Annotations of commands.
+const (
+	noEnvironment = "noEnvironment" // the environment does not set its flags
+	onlyFailed    = "onlyFailed"    // its exit status is 0 or 1
+)
 
 // refusePasswords returns an error if an argument contains a password: other users of
 // the machine can read command lines.

@@ -20,8 +20,8 @@ repeated.
 
 Reports that are recorded during the copy are not copied: stop the servers first,
 and start them again on the copy.`,
-		Example: `  relcheck copy --from relcheck.db --to postgres://relcheck@db.example.com/relcheck
-  relcheck copy --from postgres://relcheck@db.example.com/relcheck --to relcheck.db`,
+		Example: `  relcheck copy --from relcheck.db --to postgres://relcheck@db/relcheck
+  relcheck copy --from postgres://relcheck@db/relcheck --to relcheck.db`,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if from == "" || to == "" {
 				return usageError("missing --from or --to: name the store to copy and the store to create")
@@ -41,7 +41,7 @@ and start them again on the copy.`,
 			return err
 		},
 	}
-	c.Flags().StringVar(&from, "from", "", "`store` to copy: a SQLite file, or postgres://USER@HOST/DATABASE")
-	c.Flags().StringVar(&to, "to", "", "`store` to create")
+	storeFlag(c, &from, "from", "", "`store` to copy: a SQLite file, or postgres://USER@HOST/DATABASE")
+	storeFlag(c, &to, "to", "", "`store` to create")
 	return c
 }

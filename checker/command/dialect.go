@@ -36,6 +36,7 @@ func dialectCommand(streams IO) *cobra.Command {
 
 func dialectList(streams IO) *cobra.Command {
 	var folder string
+	var asJSON bool
 	c := &cobra.Command{
 		Use:     "list",
 		Short:   "List the dialects that products can answer.",
@@ -45,6 +46,12 @@ func dialectList(streams IO) *cobra.Command {
 			all, errs := dialect.BuiltIn(), []error(nil)
 			if folder != "" {
 				all, errs = dialect.ReadFolder(folder, nil)
+			}
+			if asJSON {
+				err := printJSON(streams, struct {
+					Dialects []server.DialectInfo `json:"dialects"`
+				}{server.Dialects(all)})
+				return errors.Join(append(errs, err)...)
 			}
 			var rows [][]string
 			for _, d := range server.Dialects(all) {
@@ -56,6 +63,7 @@ func dialectList(streams IO) *cobra.Command {
 			return errors.Join(errs...)
 		},
 	}
+	jsonFlag(c, &asJSON)
 	c.Flags().StringVar(&folder, "dialects", "", "also list the files in this `folder` (default: none)")
 	return c
 }
@@ -67,7 +75,8 @@ func dialectTest(streams IO) *cobra.Command {
 		Short: "Print the sample request of a dialect, and how a product answers it.",
 		Long: `Print the sample request of a dialect, and how a product answers it. The product need not
 list the dialect, and nothing is recorded. FILE is a file NAME.dialect.`,
-		Example: "  relcheck dialect test editor.dialect --product editor --as 1.2.0 --platform linux/amd64",
+		Example: `  relcheck dialect test editor.dialect --product editor --as 1.2.0 \
+    --platform linux/amd64`,
 	}, func(ctx context.Context, s *db.Store, args []string) error {
 		if product == "" {
 			return usageError("--product is missing: name the product that answers")
@@ -81,6 +90,9 @@ list the dialect, and nothing is recorded. FILE is a file NAME.dialect.`,
 			return err
 		}
 		r, err := sampleRequest(d, product, version, platform)
+		if err == nil && base == "" {
+			base, _, err = baseURL(ctx, s)
+		}
 		if err != nil {
 			return err
 		}
@@ -106,7 +118,7 @@ list the dialect, and nothing is recorded. FILE is a file NAME.dialect.`,
 	c.Flags().StringVar(&product, "product", "", "`product` that answers, or PRODUCT@CHANNEL")
 	c.Flags().StringVar(&version, "as", "", "`version` that the client runs (default: unknown)")
 	c.Flags().StringVar(&platform, "platform", "", "`platform` of the client, such as linux/amd64 (default: unknown)")
-	c.Flags().StringVar(&base, "base-url", "http://localhost:8080", "`URL` at which clients reach the service")
+	c.Flags().StringVar(&base, "base-url", "", "`URL` at which clients reach the service (default: that of the server that has started last)")
 	return c
 }
 

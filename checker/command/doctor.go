@@ -3,12 +3,9 @@ package command
 import (
 	"context"
 	"fmt"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"relcheck/db/backup"
 	"relcheck/db/doctor"
@@ -29,8 +26,12 @@ command reads the whole store, which takes a few seconds per million reports.
 The exit status is 1 if there is a problem.`,
 		Example: `  relcheck doctor
   relcheck doctor --db /mnt/backup/relcheck-1f0c9a7be2d45386-20260131T000000Z.db
-  relcheck doctor --db /var/lib/relcheck/relcheck.db --backup-dir /mnt/backup --files /srv/relcheck`,
+  relcheck doctor --db /var/lib/relcheck/relcheck.db \
+    --backup-dir /mnt/backup --files /srv/relcheck`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if _, err := requireFlags(cmd, [2]string{"backup-every", "backup-dir"}); err != nil {
+				return err
+			}
 			d := newFindingPrinter(streams)
 			d.environment(cmd.Root())
 			for _, text := range processHazards() {
@@ -108,25 +109,10 @@ func (d *findingPrinter) report(f doctor.Finding) {
 
 // environment warns about RELCHECK_ variables that belong to no flag.
 func (d *findingPrinter) environment(root *cobra.Command) {
-	known := map[string]bool{}
-	flagVariables(root, known)
-	for _, set := range os.Environ() {
-		name, _, _ := strings.Cut(set, "=")
-		if !strings.HasPrefix(name, "RELCHECK_") || known[name] {
-			continue
-		}
-		d.report(doctor.Finding{Severity: doctor.Warning, Check: "environment", Text: name + " belongs to no flag: correct or unset it"})
+	for _, text := range unknownVariables(root) {
+		d.report(doctor.Finding{Severity: doctor.Warning, Check: "environment", Text: text})
 	}
 	if d.warnings == 0 {
 		d.report(doctor.Finding{Severity: doctor.OK, Check: "environment", Text: "every RELCHECK_ variable belongs to a flag"})
-	}
-}
-
-func flagVariables(c *cobra.Command, known map[string]bool) {
-	if c.Annotations[noEnvironment] == "" {
-		c.Flags().VisitAll(func(f *pflag.Flag) { known[variable(f.Name)] = true })
-	}
-	for _, sub := range c.Commands() {
-		flagVariables(sub, known)
 	}
 }

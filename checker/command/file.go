@@ -13,11 +13,13 @@ import (
 
 	"relcheck/checker/mirror"
 	"relcheck/db"
+	"relcheck/db/dbfile"
 )
 
 func fileCommand(streams IO) *cobra.Command {
 	return group("file", "Manage the files of releases that the service itself offers for download.", `
-  relcheck file fetch opa --latest 2 --platform linux/amd64,linux/arm64 --files /srv/relcheck
+  relcheck file fetch opa --latest 2 --platform linux/amd64,linux/arm64 \
+    --files /srv/relcheck
   relcheck serve --files /srv/relcheck
   relcheck file list`,
 		fileFetch(streams), fileAdd(streams), fileList(streams), fileVerify(streams), filePrune(streams))
@@ -78,7 +80,15 @@ func openFolder(ctx context.Context, s *db.Store, path string, create bool) (*mi
 			return nil, fmt.Errorf("--files %s: the folder has no file named %s, but the store lists files in it: mount or restore the folder; to start with a new one, create it with an empty file named %[2]s", path, mirror.Owner)
 		}
 	}
-	return mirror.Create(path, id)
+	_, missing := os.Stat(path)
+	folder, err := mirror.Create(path, id)
+	if err == nil && missing != nil && db.IsFile(s.Name()) {
+		if f, err := os.Open(path); err == nil {
+			dbfile.Adopt(f, s.Name())
+			f.Close()
+		}
+	}
+	return folder, err
 }
 
 // explainDisk adds advice to an error about a full disk.

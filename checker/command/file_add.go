@@ -27,8 +27,10 @@ func fileAdd(streams IO) *cobra.Command {
 		Short: "Add a file to a release, so that the service offers it for download.",
 		Long: `Add a file to a release by hand, for example one that was built here or brought on a
 medium. If upstream has a checksum for this name, the file must match it.`,
-		Example: `  relcheck file add myapp v1.2.3 ./myapp_linux_amd64.tar.gz --files /srv/relcheck
-  relcheck file add myapp v1.2.3 ./build/out --name myapp_linux_amd64 --files /srv/relcheck`,
+		Example: `  relcheck file add myapp v1.2.3 ./myapp_linux_amd64.tar.gz \
+    --files /srv/relcheck
+  relcheck file add myapp v1.2.3 ./build/out --name myapp_linux_amd64 \
+    --files /srv/relcheck`,
 	}
 	c.Flags().StringVar(&name, "name", "", "`name` of the file in the release (default: that of PATH)")
 	return filesCommand(c, true, func(ctx context.Context, s *db.Store, f *mirror.Folder, args []string) error {
@@ -113,8 +115,20 @@ func verifiedText(verified bool) string {
 	return "unverified"
 }
 
+// hostedFile is a hosted file in JSON.
+type hostedFile struct {
+	Product string  `json:"product"`
+	Version string  `json:"version"` // tag of the release
+	Name    string  `json:"name"`
+	Size    int64   `json:"size"`    // in bytes
+	Hosted  string  `json:"hosted"`  // its state
+	Damaged *string `json:"damaged"` // since when, or null
+	SHA256  string  `json:"sha256"`
+}
+
 func fileList(streams IO) *cobra.Command {
-	return existingStoreCommand(&cobra.Command{
+	var asJSON bool
+	c := existingStoreCommand(&cobra.Command{
 		Use:   "list [PRODUCT]",
 		Short: "List the files that the service offers for download.",
 		Long: `List the files that the service offers for download, newest releases first. A verified
@@ -128,6 +142,7 @@ upstream has changed it under the same name.`,
 			return err
 		}
 		var rows [][]string
+		files := []hostedFile{}
 		for _, name := range names {
 			p, ranked, err := rankedReleases(ctx, s, name)
 			if err != nil {
@@ -142,12 +157,18 @@ upstream has changed it under the same name.`,
 					if h == nil {
 						continue
 					}
+					files = append(files, hostedFile{name, r.Tag, f.Name, h.Size, state, jsonTime(h.Damaged), h.SHA256})
 					if f.State == catalog.FileDamaged {
 						state += " since " + h.Damaged.Format(time.DateOnly)
 					}
 					rows = append(rows, []string{name, r.Tag, f.Name, stats.ShowBytes(float64(h.Size)), state, h.SHA256})
 				}
 			}
+		}
+		if asJSON {
+			return printJSON(streams, struct {
+				Files []hostedFile `json:"files"`
+			}{files})
 		}
 		if len(rows) == 0 {
 			fmt.Fprintln(streams.Err, "there are no files: add some with relcheck file fetch or relcheck bundle apply")
@@ -157,6 +178,8 @@ upstream has changed it under the same name.`,
 		screen.print(screen.longList([]string{"product", "release", "file", "size", "state", "SHA-256"}, rows))
 		return screen.flush()
 	})
+	jsonFlag(c, &asJSON)
+	return c
 }
 
 // productsOrAll returns the given product names, or the names of all products if none is

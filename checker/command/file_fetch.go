@@ -40,7 +40,8 @@ that answers name now, in all channels. --latest adds older ones.
 Each file is compared with upstream's checksum. A file without a checksum is stored, and is
 shown as unverified. Stored files are not fetched again. Interrupted downloads continue.`,
 		Example: `  relcheck file fetch myapp --files /srv/relcheck
-  relcheck file fetch opa --latest 3 --platform linux/amd64,darwin/arm64 --files /srv/relcheck
+  relcheck file fetch opa --latest 3 --platform linux/amd64,darwin/arm64 \
+    --files /srv/relcheck
   relcheck file fetch myapp v1.2.3 v1.2.4 --files /srv/relcheck --speed 5MB`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -110,7 +111,7 @@ func releasesToFetch(ctx context.Context, s *db.Store, product string, tags []st
 	if len(tags) == 0 {
 		newest := p.Newest(ranked, latest, time.Now())
 		if len(newest) == 0 {
-			return nil, nil, fmt.Errorf("product %s has no release that answers can name: add some with relcheck release sync, import or add, or name a tag", product)
+			return nil, nil, fmt.Errorf("product %s has no release that answers can name: add some with %s, or name a tag", product, p.AddCommands())
 		}
 		return p, newest, nil
 	}

@@ -13,6 +13,11 @@ import (
 	"relcheck/checker/catalog"
 )
 
+// listenFlag adds the flag --listen.
+func listenFlag(c *cobra.Command, address *string) {
+	c.Flags().StringVar(address, "listen", "localhost:8080", "`address` to listen on; port 0 selects a free one")
+}
+
 // sinceFlag adds the flag --since, which sets from.
 func sinceFlag(c *cobra.Command, from *time.Time) {
 	c.Flags().Func("since", "oldest `time` to print: a duration before now (24h, 30d), a date or an RFC 3339 time", func(s string) (err error) {

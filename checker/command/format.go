@@ -1,7 +1,7 @@
 package command
 
 import (
-	"fmt"
+	"strings"
 	"unicode"
 
 	"relcheck/checker/printable"
@@ -20,10 +20,11 @@ func show(k stats.Kind, value any) string {
 	return stats.Show(k, value)
 }
 
-// count formats a number with a noun: "1 report", "2 reports".
-func count(n int64, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return fmt.Sprintf("%d %s", n, noun)
+// counted is count with digits in groups: "1,200 reports".
+func counted(n int64, noun string) string {
+	_, noun, _ = strings.Cut(count(n, noun), " ")
+	return stats.ShowNumber(n) + " " + noun
 }
+
+// count formats a number with a noun: "1 report", "2 reports".
+func count(n int64, noun string) string { return printable.Count(n, noun) }

@@ -96,12 +96,17 @@ func newServer(h http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-// serveMetrics serves only /metrics on an address of its own until stop is called.
-func serveMetrics(address string, h http.Handler, log *slog.Logger) (stop func(), err error) {
+// listen listens on the address of a flag.
+func listen(address, flag string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("%w: choose another address with --metrics-listen", err)
+		return nil, fmt.Errorf("%w: choose another address with --%s", err, flag)
 	}
+	return l, nil
+}
+
+// serveMetrics serves only /metrics on l until stop is called.
+func serveMetrics(l net.Listener, h http.Handler, log *slog.Logger) (stop func()) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", h)
 	s := newServer(mux, log)
@@ -113,5 +118,5 @@ func serveMetrics(address string, h http.Handler, log *slog.Logger) (stop func()
 		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
 			log.Error("serving metrics failed", "err", err)
 		}
-	}, nil
+	}
 }

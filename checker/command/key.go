@@ -125,8 +125,18 @@ func scopeText(products []string, counts bool) string {
 	return text
 }
 
+// listedKey is a key in JSON.
+type listedKey struct {
+	Key      string   `json:"key"`      // NAME+HASH
+	Counts   bool     `json:"counts"`   // it is trusted for counts instead of releases
+	Products []string `json:"products"` // empty for all
+	Added    *string  `json:"added"`
+	Revoked  *string  `json:"revoked"` // or null
+}
+
 func keyList(streams IO) *cobra.Command {
-	return existingStoreCommand(&cobra.Command{
+	var asJSON bool
+	c := existingStoreCommand(&cobra.Command{
 		Use:     "list",
 		Short:   "List trusted and revoked keys.",
 		Example: `  relcheck key list`,
@@ -134,6 +144,15 @@ func keyList(streams IO) *cobra.Command {
 		keys, err := s.TrustedKeys(ctx)
 		if err != nil {
 			return err
+		}
+		if asJSON {
+			list := struct {
+				Keys []listedKey `json:"keys"`
+			}{[]listedKey{}}
+			for _, k := range keys {
+				list.Keys = append(list.Keys, listedKey{storedKeyID(k), k.Counts, append([]string{}, k.Products...), jsonTime(k.Added), jsonTime(k.Revoked)})
+			}
+			return printJSON(streams, list)
 		}
 		var rows [][]string
 		for _, k := range keys {
@@ -145,6 +164,8 @@ func keyList(streams IO) *cobra.Command {
 		}
 		return printList(streams.Out, []string{"key", "products", "added", "state"}, rows)
 	})
+	jsonFlag(c, &asJSON)
+	return c
 }
 
 // storedKeyID returns the ID of a key of the store, or its text if this relcheck cannot

@@ -67,7 +67,7 @@ func (s *screen) overview(v *stats.View) block {
 // title shows the product, the query and the date of the statistics.
 func (s *screen) title(v *stats.View) block {
 	line := s.styled(newText(masked(v.Product.Title)), bold).plus(s.styled(newText("  "+describe(v.Query)), faint))
-	asOf := "no releases: add them with relcheck release sync, import or add " + v.Product.Name
+	asOf := "no releases: add them with " + v.Product.AddCommands()
 	switch {
 	case v.Latest != "":
 		asOf = "latest release " + masked(v.Latest)
@@ -103,7 +103,7 @@ func periods(v *stats.View) *stats.Table {
 	t := v.Table("summary").Select(stats.ColPeriod, stats.ColFrom, stats.ColInstances, stats.ColChange, stats.ColReports, stats.ColChecks)
 	last := len(t.Rows) - 1
 	whole := t.Rows[last]
-	whole[0] = stats.ShowNumber(int64(v.Query.Days())) + " days"
+	whole[0] = counted(int64(v.Query.Days()), "day")
 	if same := slices.IndexFunc(t.Rows[:last], func(row []any) bool { return row[1] == whole[1] }); same >= 0 {
 		copy(t.Rows[same][4:], whole[4:])
 		t.Rows = t.Rows[:last]

@@ -17,8 +17,18 @@ func presetCommand(streams IO) *cobra.Command {
   relcheck product add --preset grafana`, presetList(streams))
 }
 
+// listedPreset is a preset in JSON.
+type listedPreset struct {
+	Name     string   `json:"name"`
+	Title    string   `json:"title"`
+	Repo     string   `json:"repo"`
+	Dialects []string `json:"dialects"`
+	Hosts    []string `json:"hosts"` // that its clients ask
+}
+
 func presetList(streams IO) *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the presets of relcheck product add --preset.",
 		Long: `List the presets of relcheck product add --preset, with the dialects that the product
@@ -35,14 +45,23 @@ product also answers the clients of GitHub's API.`,
 				heads = heads[:3] // the repository does not fit
 			}
 			var rows [][]string
+			var presets []listedPreset
 			for _, p := range catalog.Presets() {
-				all := strings.Fields(p.Hosts)
+				all := jsonWords(p.Hosts)
 				for name := range strings.FieldsSeq(p.Dialects) {
 					all = append(all, hosts[name]...)
 				}
+				presets = append(presets, listedPreset{p.Name, p.Title, p.Repo, jsonWords(p.Dialects), slices.Compact(all)})
 				rows = append(rows, []string{p.Name, p.Dialects, strings.Join(slices.Compact(all), " "), p.Repo}[:len(heads)])
+			}
+			if asJSON {
+				return printJSON(streams, struct {
+					Presets []listedPreset `json:"presets"`
+				}{presets})
 			}
 			return printList(streams.Out, heads, rows)
 		},
 	}
+	jsonFlag(c, &asJSON)
+	return c
 }

@@ -1,14 +1,10 @@
 package command
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -48,7 +44,8 @@ program, and NAME can then be left out; other flags change its settings. List th
 presets with relcheck preset list.
 
 ` + templateHelp,
-		Example: `  relcheck product add myapp --title "My App" --download 'https://example.com/{tag}/myapp-{os}-{arch}'
+		Example: `  relcheck product add myapp --title "My App" \
+    --download 'https://example.com/{tag}/myapp-{os}-{arch}'
   relcheck product add --preset terraform`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			base, note, err := newProduct(args, preset)
@@ -74,7 +71,11 @@ presets with relcheck preset list.
 					if p.Upstreams != "" || p.Module != "" {
 						fmt.Fprintf(streams.Err, "add its releases with relcheck release sync %s\n", p.Name)
 					}
-					fmt.Fprintf(streams.Err, "the page /products/%s/connect of the service shows how to point its clients there\n", p.Name)
+					base, _, err := baseURL(cmd.Context(), s)
+					if err != nil {
+						return err
+					}
+					fmt.Fprintf(streams.Err, "%s/products/%s/connect shows how to point its clients there\n", base, p.Name)
 				}
 				return printDialectHints(cmd.Context(), s, p.Name, streams.Err)
 			})
@@ -166,98 +167,9 @@ func setProduct(ctx context.Context, s *db.Store, name string, patch func(catalo
 	return s.SetProduct(ctx, p)
 }
 
-// flagNames are the flags of the fields of a product whose names differ. Flags that can
-// be repeated are in the singular.
-var flagNames = map[string]string{"origins": "origin", "tag_prefixes": "tag-prefix", "release_suffix": "release-suffix", "min_age": "min-age", "require_files": "require-files",
-	"upstreams": "upstream", "aliases": "alias", "hosts": "host", "dialects": "dialect", "notes_here": "notes-here"}
-
-// flagOf returns the name of the flag for a field of a product or release.
-func flagOf(field string) string { return cmp.Or(flagNames[field], field) }
-
-// productFlags are flags for the fields of a product.
-type productFlags struct {
-	texts map[string]*string
-	lists map[string]*[]string
-	bools map[string]*bool
-}
-
-func newProductFlags() *productFlags {
-	f := &productFlags{texts: map[string]*string{}, lists: map[string]*[]string{}, bools: map[string]*bool{}}
-	for _, name := range []string{"title", "repo", "download", "notes", "file", "release_suffix", "match", "min_age", "links"} {
-		f.texts[name] = new(string)
-	}
-	for _, name := range []string{"module", "origins", "tag_prefixes", "upstreams", "aliases", "hosts", "dialects"} {
-		f.lists[name] = new([]string)
-	}
-	for _, name := range []string{"require_files", "notes_here"} {
-		f.bools[name] = new(bool)
-	}
-	return f
-}
-
-// add adds the flags to a command.
-func (f *productFlags) add(c *cobra.Command) {
-	for name, usage := range map[string]string{
-		"title":          "display name (default: NAME)",
-		"repo":           "`OWNER/REPO` under which clients of GitHub's API request the product",
-		"download":       "`template` of the download URLs",
-		"notes":          "`template` of the release notes URL",
-		"file":           "`template` of the name of the file to download, such as app_{version}_{os}_{arch}.tar.gz (default: chosen by the names of all files)",
-		"release_suffix": "`pattern` of tag suffixes that mark a later release, not a pre-release, such as [0-9]+ for 1.2-1",
-		"match":          "`range` of versions that can be the latest release, such as '<2000' or '>=1.4,<3'",
-		"links":          "`target` of links to files: hosted, upstream, or hosted-only, which never links to other servers (default: hosted)",
-		"min_age":        "`time` from the publication of a release to its first offer, such as 24h or 7d",
-	} {
-		c.Flags().StringVar(f.texts[name], flagOf(name), "", usage)
-	}
-	for name, usage := range map[string]string{
-		"module":       "Go module `path`, for relcheck release sync; can be repeated",
-		"origins":      "`origin` of web pages whose reports are recorded: a URL, null, or a scheme such as app: for all its origins; can be repeated",
-		"upstreams":    "`upstream` whose releases relcheck release sync reads: github:OWNER/REPO, go:MODULE, relcheck:URL or file:PATH; can be repeated",
-		"aliases":      "`name` of the product in other dialects, such as @me/app on an npm registry; can be repeated",
-		"hosts":        "`host` whose requests belong to the product, such as updates.example.com; can be repeated",
-		"dialects":     "`dialect` of other update clients that the product answers, see relcheck dialect list; can be repeated",
-		"tag_prefixes": "`prefix` of the product's tags, such as cli/; other tags belong to other components; can be repeated, also with '' for tags without a prefix",
-	} {
-		c.Flags().StringArrayVar(f.lists[name], flagOf(name), nil, usage)
-	}
-	for name, usage := range map[string]string{
-		"require_files": "offer a release once it has files for the platforms of the previous release, or after 24h",
-		"notes_here":    "link to release notes on the pages of relcheck",
-	} {
-		c.Flags().BoolVar(f.bools[name], flagOf(name), false, usage)
-	}
-}
-
-// patch returns the changes of the flags that were given.
-func (f *productFlags) patch(c *cobra.Command) catalog.ProductPatch {
-	changes := catalog.ProductPatch{}
-	for name, value := range f.texts {
-		if c.Flags().Changed(flagOf(name)) {
-			changes[name] = *value
-		}
-	}
-	for name, list := range f.lists {
-		if c.Flags().Changed(flagOf(name)) {
-			values := slices.Clone(*list)
-			for i, value := range values {
-				if name == "tag_prefixes" && value == "" && len(values) > 1 {
-					values[i] = "v" // stands for tags without a prefix
-				}
-			}
-			changes[name] = strings.Join(values, " ")
-		}
-	}
-	for name, value := range f.bools {
-		if c.Flags().Changed(flagOf(name)) {
-			changes[name] = strconv.FormatBool(*value)
-		}
-	}
-	return changes
-}
-
 func productShow(streams IO) *cobra.Command {
 	var staleAfter time.Duration
+	var asJSON bool
 	c := existingStoreCommand(&cobra.Command{
 		Use:     "show NAME",
 		Short:   "Show the settings of a product, and what it offers.",
@@ -266,6 +178,9 @@ func productShow(streams IO) *cobra.Command {
 		p, ranked, err := rankedReleases(ctx, s, args[0])
 		if err != nil {
 			return err
+		}
+		if asJSON {
+			return printJSON(streams, productDocument(p, ranked, staleAfter))
 		}
 		var rows [][]string
 		for _, name := range catalog.ProductFields {
@@ -286,7 +201,21 @@ func productShow(streams IO) *cobra.Command {
 		return printDialectHints(ctx, s, args[0], streams.Err)
 	})
 	staleFlag(c, &staleAfter)
+	jsonFlag(c, &asJSON)
 	return c
+}
+
+// productDocument describes a product in JSON.
+func productDocument(p *catalog.Product, ranked []*catalog.Ranked, staleAfter time.Duration) any {
+	return server.ProductDocument(*p, unranked(ranked), time.Now(), staleAfter)
+}
+
+// unranked returns releases without their order.
+func unranked(ranked []*catalog.Ranked) (all []catalog.Release) {
+	for _, r := range ranked {
+		all = append(all, r.Release)
+	}
+	return all
 }
 
 // printFreshness prints when each upstream was synced.
@@ -331,6 +260,7 @@ func flagError(err error) error {
 
 func productList(streams IO) *cobra.Command {
 	var staleAfter time.Duration
+	var asJSON bool
 	c := existingStoreCommand(&cobra.Command{
 		Use:     "list",
 		Short:   "List products. relcheck product show prints all settings of one.",
@@ -339,6 +269,9 @@ func productList(streams IO) *cobra.Command {
 		products, err := s.Products(ctx)
 		if err != nil {
 			return err
+		}
+		if asJSON {
+			return printProducts(ctx, s, products, staleAfter, streams)
 		}
 		var rows [][]string
 		for _, p := range products {
@@ -353,7 +286,23 @@ func productList(streams IO) *cobra.Command {
 		return printList(streams.Out, []string{"name", "title", "repository", "synced"}, rows)
 	})
 	staleFlag(c, &staleAfter)
+	jsonFlag(c, &asJSON)
 	return c
+}
+
+// printProducts prints products as JSON.
+func printProducts(ctx context.Context, s *db.Store, products []catalog.Product, staleAfter time.Duration, streams IO) error {
+	list := struct {
+		Products []any `json:"products"`
+	}{[]any{}}
+	for _, p := range products {
+		releases, err := s.Releases(ctx, p.Name)
+		if err != nil {
+			return err
+		}
+		list.Products = append(list.Products, server.ProductDocument(p, releases, time.Now(), staleAfter))
+	}
+	return printJSON(streams, list)
 }
 
 func productRemove(streams IO) *cobra.Command {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/server"
 	"relcheck/checker/upstream"
 	"relcheck/db"
 )
@@ -45,7 +46,8 @@ func releaseAdd(streams IO) *cobra.Command {
 here takes precedence over imports and syncs. URLs that are not set come from the
 product's templates.`,
 		Example: `  relcheck release add opa v1.22.2
-  relcheck release add myapp 1.3.0 --date 2026-10-01 --notes https://example.com/notes/1.3.0 \
+  relcheck release add myapp 1.3.0 --date 2026-10-01 \
+    --notes https://example.com/notes/1.3.0 \
     --asset linux/amd64=https://example.com/1.3.0/myapp-linux-amd64.tar.gz`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			e, err := flags.patch(args[1], streams.In)
@@ -151,7 +153,8 @@ func open(name string, in io.Reader) (io.ReadCloser, error) {
 }
 
 func releaseList(streams IO) *cobra.Command {
-	return existingStoreCommand(&cobra.Command{
+	var asJSON bool
+	c := existingStoreCommand(&cobra.Command{
 		Use:     "list PRODUCT",
 		Short:   "List the releases of a product, newest first.",
 		Example: `  relcheck release list opa`,
@@ -164,13 +167,18 @@ func releaseList(streams IO) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if asJSON {
+			return printJSON(streams, server.ReleaseList(product, releases, time.Now()))
+		}
 		return printReleases(streams, &product, releases)
 	})
+	jsonFlag(c, &asJSON)
+	return c
 }
 
 func printReleases(streams IO, p *catalog.Product, releases []catalog.Release) error {
 	if len(releases) == 0 {
-		fmt.Fprintf(streams.Err, "product %s has no releases; add them with: relcheck release add, import or sync %[1]s\n", p.Name)
+		fmt.Fprintf(streams.Err, "product %s has no releases: add them with %s\n", p.Name, p.AddCommands())
 		return nil
 	}
 	ranked := p.Rank(releases)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -13,11 +12,13 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/catalog"
+	"relcheck/checker/server"
 	"relcheck/db"
 )
 
 func releaseShow(streams IO) *cobra.Command {
-	return existingStoreCommand(&cobra.Command{
+	var asJSON bool
+	c := existingStoreCommand(&cobra.Command{
 		Use:   "show PRODUCT TAG",
 		Short: "Show a release, the source of each value, and why each file was chosen.",
 		Long: `Show everything that is known about a release: each value with its source (upstream
@@ -32,12 +33,21 @@ or operator), the file that is offered for each platform and why, and the other 
 		if err != nil {
 			return err
 		}
+		if asJSON {
+			releases, err := s.Releases(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			return printJSON(streams, server.ReleaseDocument(product, releases, r, layers, time.Now()))
+		}
 		if err := printList(streams.Out, []string{"field", "value", "from"}, releaseFields(&product, &r, layers)); err != nil {
 			return err
 		}
 		fmt.Fprintln(streams.Out)
 		return printFiles(streams, &product, &r)
 	})
+	jsonFlag(c, &asJSON)
+	return c
 }
 
 // releaseFields returns the rows of a release: a field, its value and its source.
@@ -68,7 +78,7 @@ func releaseFields(p *catalog.Product, r *catalog.Release, layers [2]*catalog.La
 	add("notes", p.NotesURL(r), op.Notes != nil, up.Notes != nil, "template")
 	text := cmp.Or(op.Text, up.Text)
 	if text != nil {
-		add("notes text", strconv.Itoa(len(*text))+" bytes of Markdown", op.Text != nil, up.Text != nil, "")
+		add("notes text", count(int64(len(*text)), "byte")+" of Markdown", op.Text != nil, up.Text != nil, "")
 	}
 	add("pre-release", yesNo(r.Prerelease), op.Prerelease != nil, up.Prerelease != nil, "tag")
 	add("withdrawn", yesNo(r.Withdrawn)+suffix(r.Reason), op.Withdrawn != nil, up.Withdrawn != nil || up.Gone, "")

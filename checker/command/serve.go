@@ -3,8 +3,10 @@ package command
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -38,6 +40,7 @@ type serveOptions struct {
 
 	files         string // folder; empty for none
 	fetchOnDemand bool
+	warnings      []string // about flags and the environment
 }
 
 func serveCommand(streams IO) *cobra.Command {
@@ -47,13 +50,20 @@ func serveCommand(streams IO) *cobra.Command {
 		Short: "Record reports and answer with the latest release.",
 		Long:  "Record reports and answer with the latest release. Products also answer other update\nclients, see relcheck preset list and relcheck dialect list.",
 		Example: `  relcheck serve
-  relcheck serve --listen :8080 --db /var/lib/relcheck/relcheck.db --base-url https://releases.example.com`,
+  relcheck serve --listen :8080 --db /var/lib/relcheck/relcheck.db \
+    --base-url https://releases.example.com`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			warnings, err := requireFlags(cmd, [2]string{"backup-every", "backup-dir"}, [2]string{"backup-keep", "backup-dir"}, [2]string{"fetch-on-demand", "files"},
+				[2]string{"public-threshold", "public-stats"}, [2]string{"token-file", "sync-every"})
+			if err != nil {
+				return err
+			}
+			o.warnings = append(warnings, unknownVariables(cmd.Root())...)
 			return serve(cmd.Context(), o, streams)
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.listen, "listen", "localhost:8080", "`address` to listen on; port 0 selects a free one")
+	listenFlag(c, &o.listen)
 	dbFlag(c, &o.db)
 	f.StringVar(&o.Base, "base-url", "", "`URL` at which clients reach the service, also with a path; links in answers begin with it (default: the listen address)")
 	f.StringVar(&o.metrics, "metrics-listen", "", "`address` that serves only /metrics, without a token (default: none; the main address requires a token)")
@@ -93,14 +103,20 @@ func (o *serveOptions) check() error {
 		return usageError("--source-rate: %d is out of range: enter a number from 0 to %d", o.ClientRate, maxSourceRate)
 	case o.backups.Keep < 1:
 		return usageError("--backup-keep: %d keeps no backup: enter 1 or more", o.backups.Keep)
-	case o.fetchOnDemand && o.files == "":
-		return usageError("--fetch-on-demand needs --files: name the folder for the files")
 	case len(o.certs) != len(o.keys):
 		return usageError("--tls-cert and --tls-key must be used together: give one key for each certificate")
 	}
 	if o.Dialects != "" {
 		if _, err := os.ReadDir(o.Dialects); err != nil {
 			return fmt.Errorf("--dialects: %w: name a folder of files such as NAME.dialect", err)
+		}
+	}
+	if info, err := os.Stat(o.files); o.files != "" && !errors.Is(err, fs.ErrNotExist) && (err != nil || !info.IsDir()) {
+		return fmt.Errorf("--files %s: not a folder: give a folder", o.files)
+	}
+	if o.backups.Folder != "" {
+		if err := o.backups.CheckFolder(); err != nil {
+			return err
 		}
 	}
 	if o.syncEvery > 0 {
@@ -125,11 +141,21 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 	if err := o.check(); err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", o.listen)
+	for _, text := range o.warnings {
+		log.Warn(text)
+	}
+	l, err := listen(o.listen, "listen")
 	if err != nil {
-		return fmt.Errorf("%w: choose another address with --listen", err)
+		return err
 	}
 	defer l.Close()
+	var metrics net.Listener
+	if o.metrics != "" {
+		if metrics, err = listen(o.metrics, "metrics-listen"); err != nil {
+			return err
+		}
+		defer metrics.Close()
+	}
 	in, err := newHTTPServer(o.certs, o.keys, log)
 	if err != nil {
 		return err
@@ -169,12 +195,8 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 	if err != nil {
 		return err
 	}
-	if o.metrics != "" {
-		stop, err := serveMetrics(o.metrics, handler.Metrics(), log)
-		if err != nil {
-			return err
-		}
-		defer stop()
+	if metrics != nil {
+		defer serveMetrics(metrics, handler.Metrics(), log)()
 	}
 	keep := db.Retention{Reports: o.KeepReports, Rollups: o.KeepRollups, Clock: streams.Clock}
 	defer background(ctx, log, handler, s, w, keep, o)() // before the store is closed
@@ -184,7 +206,7 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 	if hosts := handler.UncoveredHosts(); len(hosts) > 0 {
 		log.Info("no certificate covers these hosts of clients; add one with --tls-cert if they resolve to this service", "hosts", hosts)
 	}
-	if err := firstToken(ctx, s, o.Base, streams.Out, log); err != nil && ctx.Err() == nil {
+	if err := firstToken(ctx, s, o, streams.Out, log); err != nil && ctx.Err() == nil {
 		return err
 	}
 	return in.serve(ctx, l, handler)
@@ -251,19 +273,25 @@ func reachable(host string) string {
 	return host
 }
 
-// firstToken prints a sign-in link if this is the first server on a store. If several
+// firstToken records the base URL, and prints a sign-in link if this is the first server on a store. If several
 // servers start at the same time, one of them does. The link is never logged, and the
 // text of its token is discarded.
-func firstToken(ctx context.Context, s *db.Store, base string, out io.Writer, log *slog.Logger) error {
+func firstToken(ctx context.Context, s *db.Store, o *serveOptions, out io.Writer, log *slog.Logger) error {
+	if err := s.SetBaseURL(ctx, o.Base); err != nil {
+		return fmt.Errorf("record the base URL: %w", err)
+	}
 	token, _ := access.NewToken("first start", access.Read, time.Now())
 	link, text := access.NewLink(token.ID, time.Now())
 	added, err := s.AddFirstToken(ctx, token, link)
 	if err != nil {
 		return fmt.Errorf("add the first token: %w", err)
 	}
-	command := "relcheck token link --base-url " + printable.QuoteShell(base)
+	command := "relcheck token link"
+	if o.db != defaultStore {
+		command += " --db " + printable.QuoteShell(s.Name())
+	}
 	if added {
-		fmt.Fprintf(out, "sign in at %s\n", signInLink(base, text))
+		fmt.Fprintf(out, "sign in at %s\n", signInLink(o.Base, text))
 		log.Info("the sign-in link is valid once, for one hour; create another one with: " + command)
 	} else {
 		log.Info("statistics require sign-in; create a link with: " + command)
@@ -273,9 +301,9 @@ func firstToken(ctx context.Context, s *db.Store, base string, out io.Writer, lo
 
 // logMissingReleases logs how to add releases if the default product has none.
 func logMissingReleases(ctx context.Context, s *db.Store, log *slog.Logger) {
-	releases, err := s.Releases(ctx, server.DefaultProduct)
-	if err == nil && len(releases) == 0 {
-		log.Info("product opa has no releases; add them with: relcheck release add, import or sync opa")
+	p, ranked, err := rankedReleases(ctx, s, server.DefaultProduct)
+	if err == nil && len(ranked) == 0 {
+		log.Info("product opa has no releases: add them with " + p.AddCommands())
 	}
 }
 

@@ -105,7 +105,7 @@ and product, url, seed, instances. Members may be added, but are never removed.`
 	f.DurationVar(&o.duration, "duration", 10*time.Second, "how long to send requests")
 	f.StringArrayVar(&o.replay, "replay", nil, "`FILE` with a captured HTTP request; more can follow")
 	f.IntVar(&o.days, "days", 0, "instead of a service: `number` of days until now to write to the store of --db")
-	f.StringVar(&o.db, "db", "", "`store` to read releases from, and to write to with --days (default: generated releases)")
+	storeFlag(c, &o.db, "db", "", "`store` to read releases from, and to write to with --days (default: generated releases)")
 	f.BoolVar(&o.add, "add", false, "with --days, allow a store that already has reports")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
 	return c

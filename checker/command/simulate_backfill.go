@@ -69,6 +69,9 @@ func (o *simulateOptions) partly(ctx context.Context, s *db.Store, err error) er
 	if ctx.Err() != nil {
 		err = errors.New("interrupted")
 	}
+	if s.Created() && db.IsFile(o.db) { // nothing is left of it
+		return err
+	}
 	err = fmt.Errorf("%w: %s contains an incomplete simulation", err, s.Name())
 	if !o.add {
 		err = fmt.Errorf("%w: remove it and start again", err)

@@ -65,9 +65,9 @@ func (o *outcome) failure(interrupted bool) error {
 	failed := o.Sent - o.Succeeded() - o.GivenUp
 	switch {
 	case failed > 0:
-		return fmt.Errorf("%s of %s requests failed; the first: %w", stats.ShowNumber(failed), stats.ShowNumber(o.Sent), o.FirstError)
+		return fmt.Errorf("%s of %s failed; the first: %w", stats.ShowNumber(failed), counted(o.Sent, "request"), o.FirstError)
 	case o.Unsent > 0 && !interrupted:
-		return fmt.Errorf("%s requests could not be sent when they were due, because too many others were unanswered", stats.ShowNumber(o.Unsent))
+		return fmt.Errorf("%s could not be sent when due, because too many others were unanswered", counted(o.Unsent, "request"))
 	}
 	return nil
 }
@@ -82,7 +82,7 @@ func (o *outcome) view() *stats.View {
 
 func (o *outcome) print(w io.Writer) error {
 	s, v := newScreen(w), o.view()
-	s.print(plain(fmt.Sprintf("%s requests to %s in %.1f s: %s per second", stats.ShowNumber(o.Sent), masked(o.url), o.Elapsed.Seconds(),
+	s.print(plain(fmt.Sprintf("%s to %s in %.1f s: %s per second", counted(o.Sent, "request"), masked(o.url), o.Elapsed.Seconds(),
 		stats.ShowNumber(int64(math.Round(float64(o.Sent)/max(1e-3, o.Elapsed.Seconds()))))), ""))
 	s.print(beside(s.grid(o.counts()), s.grid(o.latencies()), 2*gap))
 	if o.Recorded > 0 {
@@ -91,8 +91,8 @@ func (o *outcome) print(w io.Writer) error {
 		s.print(append(block{text{}}, s.rows(platforms.Select(colPlatform, stats.ColInstances, stats.ColShare, stats.ColReports), s.width)...))
 	}
 	if o.Unrecorded > 0 {
-		s.print(append(block{text{}}, plain(wrap(fmt.Sprintf("%s reports exceeded the rate limit per client IP and were not recorded. "+
-			"To record all, run: relcheck serve --source-rate 0", stats.ShowNumber(o.Unrecorded)), s.width)...)...))
+		s.print(append(block{text{}}, plain(wrap(fmt.Sprintf("%s exceeded the rate limit per client IP, and the service did not record them. "+
+			"To record all, run: relcheck serve --source-rate 0", counted(o.Unrecorded, "report")), s.width)...)...))
 	}
 	return s.flush()
 }

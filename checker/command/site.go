@@ -18,8 +18,40 @@ func siteCommand(streams IO) *cobra.Command {
 		siteList(streams), siteRename(streams), siteRemove(streams))
 }
 
+// listedSite is a site in JSON.
+type listedSite struct {
+	Name     string       `json:"name"`
+	Store    string       `json:"store"`
+	Key      string       `json:"key"`
+	Products []siteBundle `json:"products"`
+}
+
+// siteBundle is the last bundle of a site with the counts of a product.
+type siteBundle struct {
+	Product   string  `json:"product"`
+	Through   string  `json:"through"` // last day of the counts
+	Threshold int64   `json:"threshold"`
+	Applied   *string `json:"applied"`
+	Bundle    string  `json:"bundle"`
+}
+
+func printSites(sites []db.Site, streams IO) error {
+	list := struct {
+		Sites []listedSite `json:"sites"`
+	}{[]listedSite{}}
+	for _, site := range sites {
+		one := listedSite{site.Name, site.Store, storedKeyID(db.TrustedKey{Key: site.Key}), []siteBundle{}}
+		for _, p := range site.Products {
+			one.Products = append(one.Products, siteBundle{p.Product, p.Through.String(), p.Threshold, jsonTime(p.Applied), p.Bundle})
+		}
+		list.Sites = append(list.Sites, one)
+	}
+	return printJSON(streams, list)
+}
+
 func siteList(streams IO) *cobra.Command {
-	return existingStoreCommand(&cobra.Command{
+	var asJSON bool
+	c := existingStoreCommand(&cobra.Command{
 		Use:   "list",
 		Short: "List sites, with the last bundle of each product.",
 		Long: `List the sites whose counts were added with relcheck bundle apply, with the last bundle of
@@ -29,6 +61,9 @@ each product. THROUGH is the last day of the counts. All counts are multiples of
 		sites, err := s.Sites(ctx)
 		if err != nil {
 			return err
+		}
+		if asJSON {
+			return printSites(sites, streams)
 		}
 		if len(sites) == 0 {
 			fmt.Fprintln(streams.Err, "there are no sites: apply a bundle of relcheck bundle counts")
@@ -46,6 +81,8 @@ each product. THROUGH is the last day of the counts. All counts are multiples of
 		}
 		return printList(streams.Out, []string{"site", "store", "key", "product", "through", "threshold", "applied", "bundle"}, rows)
 	})
+	jsonFlag(c, &asJSON)
+	return c
 }
 
 func siteRename(streams IO) *cobra.Command {

@@ -3,6 +3,7 @@ package command
 import (
 	"cmp"
 	"context"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -21,12 +22,8 @@ type statsOptions struct {
 	parameter func(name string) string // returns the flag for a parameter of the API
 }
 
-// shortNames are alternative names of tables for --by.
-var shortNames = map[string]string{
-	"day": "daily", "week": "weekly", "month": "monthly", "version": "versions", "line": "lines", "release": "releases",
-	"platform": "platforms", "check": "checks", "lifetime": "lifetimes", "days_behind": "behind_days", "histogram": "heap_histogram",
-	"installation": "installations", "below": "deprecation", "above": "heap_above", "compare": "heap_change",
-}
+// questions are the parameters that select a table, and its name.
+var questions = [][2]string{{"below", "deprecation"}, {"above", "heap_above"}, {"compare", "heap_change"}}
 
 func statsCommand(streams IO) *cobra.Command {
 	var o statsOptions
@@ -40,16 +37,16 @@ process that cannot remember, and a restart is a new one.
 
 The pages are ` + strings.Join(statsPages, ", ") + `.
 
---by shows one table: ` + strings.Join(wrap(strings.Join(names(), ", "), 60), "\n") + `
+--by shows one table: ` + strings.Join(stats.TableNames, ", ") + `
 
 On a terminal, the output has bars and colors (NO_COLOR disables colors). --json and
 --csv print the table of --by as the API does; without --by, they print the summary.`,
 		Example: `  relcheck stats opa
   relcheck stats opa versions
-  relcheck stats opa --days 90 --by platform --version v1.2
+  relcheck stats opa --days 90 --by platforms --version v1.2
   relcheck stats opa --below v0.60.0
   relcheck stats opa --compare v0.68.0..v0.70.0
-  relcheck stats opa --by version --csv > versions.csv`,
+  relcheck stats opa --by versions --csv > versions.csv`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				o.page = args[1]
@@ -79,34 +76,21 @@ On a terminal, the output has bars and colors (NO_COLOR disables colors). --json
 		}
 		return statsPages, cobra.ShellCompDirectiveNoFileComp
 	}
-	c.RegisterFlagCompletionFunc("by", cobra.FixedCompletions(names(), cobra.ShellCompDirectiveNoFileComp))
+	c.RegisterFlagCompletionFunc("by", cobra.FixedCompletions(stats.TableNames, cobra.ShellCompDirectiveNoFileComp))
 	return c
-}
-
-// names returns the names of the tables, the short name if there is one.
-func names() (all []string) {
-	for _, name := range stats.TableNames {
-		for short, long := range shortNames {
-			if long == name {
-				name = short
-			}
-		}
-		all = append(all, name)
-	}
-	return all
 }
 
 func (o *statsOptions) run(ctx context.Context, product string, streams IO) error {
 	today := rollup.DayOf(time.Now())
 	q, err := stats.ParseQuery(o.parameter, today)
 	if err != nil {
-		return usageError("--%v", err)
+		return usageError("%s", withFlags(err.Error()))
 	}
 	table, err := o.table()
 	if err != nil {
 		return err
 	}
-	v, err := o.view(ctx, product, q, today)
+	v, base, err := o.view(ctx, product, q, today)
 	if err != nil {
 		return err
 	}
@@ -119,7 +103,7 @@ func (o *statsOptions) run(ctx context.Context, product string, streams IO) erro
 	s := newScreen(streams.Out)
 	switch {
 	case v.Known.Days() == 0:
-		s.print(nothingYet(v.Product.Name))
+		s.print(nothingYet(v.Product.Name, base))
 	case table != "":
 		s.print(s.table(v, v.Table(table)))
 	default:
@@ -128,24 +112,35 @@ func (o *statsOptions) run(ctx context.Context, product string, streams IO) erro
 	return s.flush()
 }
 
+// parameter matches the names of parameters in the errors of [stats.ParseQuery].
+var parameter = regexp.MustCompile(`^\w+|\bto=`)
+
+// withFlags replaces the parameters in an error of [stats.ParseQuery] by flags.
+func withFlags(text string) string {
+	if rest, ok := strings.CutPrefix(text, "days and from"); ok {
+		return "--days and --from" + rest
+	}
+	return parameter.ReplaceAllString(text, "--$0")
+}
+
 // table returns the name of the table to show, or "" for the overview.
 func (o *statsOptions) table() (string, error) {
-	name := strings.ReplaceAll(o.by, "-", "_")
-	for _, question := range []string{"below", "above", "compare"} {
-		if name == "" && o.parameter(question) != "" {
-			name = question
+	name := o.by
+	for _, q := range questions {
+		if name == "" && o.parameter(q[0]) != "" {
+			name = q[1]
 		}
-	}
-	if long := shortNames[name]; long != "" {
-		name = long
 	}
 	switch {
 	case o.page != "" && !slices.Contains(statsPages, o.page):
-		return "", usageError("unknown page %q: choose one of %s", o.page, strings.Join(statsPages, ", "))
+		return "", usageError("unknown page %q: choose one of %s; --by shows a table", o.page, strings.Join(statsPages, ", "))
 	case o.page != "" && (name != "" || o.json || o.csv):
 		return "", usageError("page %s cannot be shown as a table: leave it out, or --by, --json and --csv", o.page)
 	case name != "" && !slices.Contains(stats.TableNames, name):
-		return "", usageError("--by: unknown table %q: choose one of %s", o.by, strings.Join(names(), ", "))
+		if found := nearest(name, stats.TableNames); found != "" {
+			return "", usageError("--by: unknown table %q: did you mean %s?", name, found)
+		}
+		return "", usageError("--by: unknown table %q: choose one of %s", name, strings.Join(stats.TableNames, ", "))
 	case o.json && o.csv:
 		return "", conflict("json", "csv")
 	case (o.json || o.csv) && name == "":
@@ -154,8 +149,8 @@ func (o *statsOptions) table() (string, error) {
 	return name, nil
 }
 
-// view reads the statistics from the store.
-func (o *statsOptions) view(ctx context.Context, product string, q stats.Query, today rollup.Day) (v *stats.View, err error) {
+// view reads the statistics, and the base URL of the server, from the store.
+func (o *statsOptions) view(ctx context.Context, product string, q stats.Query, today rollup.Day) (v *stats.View, base string, err error) {
 	err = withExisting(ctx, o.db, func(s *db.Store) error {
 		p, err := s.Product(ctx, product)
 		if err != nil {
@@ -172,14 +167,17 @@ func (o *statsOptions) view(ctx context.Context, product string, q stats.Query, 
 		}
 		v = stats.NewView(p, p.Rank(releases), q, f, today)
 		more, err := s.Days(ctx, product, q.Site, v.SpreadDays(), q.Keeps(p.Scheme()))
-		v.AddDays(more)
+		if v.AddDays(more); err != nil {
+			return err
+		}
+		base, _, err = baseURL(ctx, s)
 		return err
 	})
-	return v, err
+	return v, base, err
 }
 
 // nothingYet describes how to send reports of a product that has none.
-func nothingYet(product string) block {
+func nothingYet(product, base string) block {
 	path := ""
 	if product != "opa" {
 		path = "/p/" + product
@@ -188,7 +186,7 @@ func nothingYet(product string) block {
 		"No reports of "+product+" yet.",
 		"",
 		"  relcheck serve",
-		"      records reports sent to http://localhost:8080"+path+"/v1/version",
-		"  relcheck run --product "+product+" --as 1.0.0 --url http://localhost:8080",
+		"      records reports sent to "+base+path+"/v1/version",
+		"  relcheck run --product "+product+" --as 1.0.0 --url "+base,
 		"      reports a version as the program itself would")
 }

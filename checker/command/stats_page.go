@@ -80,7 +80,7 @@ func (s *screen) nothingIn(v *stats.View) block {
 	daily := v.Table("daily")
 	if checks := sumOf[int64](daily.Rows, daily.Index(stats.ColChecks)); checks > 0 {
 		all := append(append(s.headline(v), text{}), s.checks(v, mostVersions)...)
-		return append(all, text{}, newText("No instances, but "+stats.ShowNumber(checks)+" checks: requests for the latest release without an instance ID."))
+		return append(all, text{}, newText("No instances, but "+counted(checks, "check")+": requests for the latest release without an instance ID."))
 	}
 	return plain("No reports in this range match the filter.",
 		"There are statistics from "+v.Known.From.String()+" to "+v.Known.To.String()+".")

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,11 +12,32 @@ import (
 
 	"relcheck/checker/printable"
 	"relcheck/db"
+	"relcheck/db/backup"
 	"relcheck/db/dbfile"
 )
 
 func dbFlag(c *cobra.Command, name *string) {
-	c.Flags().StringVar(name, "db", "relcheck.db", "`store`: a SQLite file, or postgres://USER@HOST/DATABASE")
+	storeFlag(c, name, "db", defaultStore, "`store`: a SQLite file, or postgres://USER@HOST/DATABASE")
+}
+
+// defaultStore is the store of commands without --db.
+const defaultStore = "relcheck.db"
+
+// storeFlag adds a flag with the name of a store.
+func storeFlag(c *cobra.Command, name *string, flag, value, usage string) {
+	*name = value
+	c.Flags().Var((*storeName)(name), flag, usage)
+}
+
+// storeName is the value of a flag: the name of a store.
+type storeName string
+
+func (n *storeName) Type() string   { return "string" }
+func (n *storeName) String() string { return string(*n) }
+
+func (n *storeName) Set(s string) error {
+	*n = storeName(s)
+	return db.CheckName(s)
 }
 
 // existingStoreCommand adds the flag --db to a command, which calls run with the store.
@@ -34,8 +56,28 @@ func existingStoreCommand(c *cobra.Command, run func(ctx context.Context, s *db.
 	return c
 }
 
-// withStore opens a store for a change, and creates it if it does not exist.
+// withStore opens a store for a change. If it does not exist, it is created if f succeeds.
 func withStore(ctx context.Context, path string, streams IO, f func(*db.Store) error) (err error) {
+	if db.IsFile(path) {
+		file := dbfile.Resolve(path)
+		done := false
+		err := backup.WithNewStore(ctx, file, streams.Schema, func(s *db.Store) error {
+			err := f(s)
+			done = err == nil
+			return err
+		})
+		switch {
+		case err == nil:
+			fmt.Fprintf(streams.Err, "created %s\n", file)
+			return nil
+		case done && errors.Is(err, backup.ErrExists):
+			return fmt.Errorf("another process has created %s meanwhile, and nothing was changed: run the command again", file)
+		case errors.Is(err, db.ErrNotFound):
+			return fmt.Errorf("%w; there is no store at %s: name another with --db", err, file)
+		case !errors.Is(err, backup.ErrExists):
+			return err
+		}
+	}
 	s, err := openStore(ctx, path, streams)
 	if err != nil {
 		return err
@@ -57,6 +99,16 @@ func openStore(ctx context.Context, name string, streams IO) (*db.Store, error) 
 		}
 	}
 	return s, dbfile.Advise(err, dbfile.NameStore)
+}
+
+// defaultBase is the base URL of relcheck serve without flags.
+const defaultBase = "http://localhost:8080"
+
+// baseURL returns the base URL of the server that uses the store. It is known if a server
+// has started.
+func baseURL(ctx context.Context, s *db.Store) (base string, known bool, err error) {
+	base, err = s.BaseURL(ctx)
+	return cmp.Or(base, defaultBase), base != "", err
 }
 
 // withExisting opens a store that must exist.

@@ -31,7 +31,9 @@ func tokenAdd(streams IO) *cobra.Command {
 		Short: "Add a token and print it.",
 		Long: `Add a token and print it. It cannot be printed again, because only its hash is
 stored. Programs send it in the header "Authorization: Bearer TOKEN"; people can also
-enter it on the sign-in page. Scopes:
+enter it on the sign-in page.
+
+Scopes:
 
   read     read statistics
   release  list, publish and withdraw releases, but not read statistics
@@ -90,7 +92,7 @@ its token is revoked. NAME is the name or ID of the session's token (default:
 			if err := checkTokenName(name); err != nil {
 				return err
 			}
-			if err := printable.CheckURL(base); err != nil {
+			if err := printable.CheckURL(base); base != "" && err != nil {
 				return usageError("--base-url: %v", err)
 			}
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
@@ -102,9 +104,15 @@ its token is revoked. NAME is the name or ID of the session's token (default:
 				if err := s.AddLink(cmd.Context(), link); err != nil {
 					return err
 				}
+				known := true
+				if base == "" {
+					if base, known, err = baseURL(cmd.Context(), s); err != nil {
+						return err
+					}
+				}
 				fmt.Fprintln(streams.Out, signInLink(base, text))
 				fmt.Fprintf(streams.Err, "the link uses token %s and is valid once, until %s\n", token.ID, link.Expires.Local().Format("15:04 MST"))
-				if !cmd.Flags().Changed("base-url") {
+				if !known {
 					fmt.Fprintf(streams.Err, "the link opens %s; if the service has another URL, set it with --base-url\n", base)
 				}
 				return nil
@@ -112,7 +120,7 @@ its token is revoked. NAME is the name or ID of the session's token (default:
 		},
 	}
 	dbFlag(c, &path)
-	c.Flags().StringVar(&base, "base-url", "http://localhost:8080", "`URL` of the service")
+	c.Flags().StringVar(&base, "base-url", "", "`URL` of the service (default: that of the server that has started last)")
 	return c
 }
 
@@ -144,8 +152,19 @@ func signInLink(base, secret string) string {
 	return strings.TrimRight(base, "/") + "/sign-in?link=" + secret
 }
 
+// listedToken is a token in JSON.
+type listedToken struct {
+	ID      string       `json:"id"`
+	Name    string       `json:"name"`
+	Scope   access.Scope `json:"scope"`
+	Created *string      `json:"created"`
+	Used    *string      `json:"used"`    // time of the last use, to the hour, or null
+	Revoked *string      `json:"revoked"` // or null
+}
+
 func tokenList(streams IO) *cobra.Command {
-	return existingStoreCommand(&cobra.Command{
+	var asJSON bool
+	c := existingStoreCommand(&cobra.Command{
 		Use:     "list",
 		Short:   "List tokens, without their secrets.",
 		Example: `  relcheck token list`,
@@ -153,6 +172,15 @@ func tokenList(streams IO) *cobra.Command {
 		tokens, err := s.Tokens(ctx)
 		if err != nil {
 			return err
+		}
+		if asJSON {
+			list := struct {
+				Tokens []listedToken `json:"tokens"`
+			}{[]listedToken{}}
+			for _, k := range tokens {
+				list.Tokens = append(list.Tokens, listedToken{k.ID, k.Name, k.Scope, jsonTime(k.Created), jsonTime(k.LastUsed), jsonTime(k.Revoked)})
+			}
+			return printJSON(streams, list)
 		}
 		var rows [][]string
 		for _, k := range tokens {
@@ -167,6 +195,8 @@ func tokenList(streams IO) *cobra.Command {
 		}
 		return printList(streams.Out, []string{"ID", "name", "scope", "created", "used", "state"}, rows)
 	})
+	jsonFlag(c, &asJSON)
+	return c
 }
 
 func tokenRevoke(streams IO) *cobra.Command {

@@ -37,7 +37,8 @@ If the file lacks more than half of the releases, nothing is imported without --
 The same applies if it lacks the latest release, unless relcheck release export wrote
 the file.`,
 		Example: `  relcheck release import opa releases.json
-  curl -s https://github.example.com/api/v3/repos/me/myapp/releases | relcheck release import myapp -`,
+  curl -s https://github.example.com/api/v3/repos/me/myapp/releases |
+    relcheck release import myapp -`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file, err := open(args[1], streams.In)
 			if err != nil {

@@ -31,6 +31,10 @@ func versionCommand(streams IO) *cobra.Command {
 		Example: `  relcheck version
   relcheck version --check --url https://releases.example.com`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := requireFlags(cmd, [2]string{"url", "check"}, [2]string{"state-file", "check"}, [2]string{"anonymous", "check"})
+			if err != nil {
+				return err
+			}
 			b := thisBuild()
 			if !asJSON {
 				if _, err := fmt.Fprintf(streams.Out, "Version: %s\nBuild Commit: %s\nGo Version: %s\nPlatform: %s\n", b.Version, b.Commit, b.Go, b.Platform); err != nil {

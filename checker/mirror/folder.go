@@ -22,6 +22,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"relcheck/checker/catalog"
+	"relcheck/db/dbfile"
 )
 
 // Subfolders of a folder.
@@ -141,12 +142,35 @@ func (f *Folder) CheckWritable() error {
 
 // Close closes the folder.
 func (f *Folder) Close() error {
+	f.adopt()
 	for i := range f.shards {
 		if shard := f.shards[i].Swap(nil); shard != nil {
 			shard.Close()
 		}
 	}
 	return f.root.Close()
+}
+
+// adopt gives what root has created in the folder to the owner of the folder, so that a
+// service of that user can write to it.
+func (f *Folder) adopt() {
+	info, err := f.root.Stat(".")
+	if err != nil || os.Geteuid() != 0 {
+		return
+	}
+	if user, known := dbfile.Owner(info); !known || user == 0 {
+		return
+	}
+	fs.WalkDir(f.root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.IsDir() && !entry.Type().IsRegular() {
+			return nil
+		}
+		if file, err := f.root.OpenFile(name, os.O_RDONLY|dbfile.NoFollow, 0); err == nil {
+			dbfile.Adopt(file, f.path)
+			file.Close()
+		}
+		return nil
+	})
 }
 
 func contentPath(sum string) string { return path.Join(contents, sum[:2], sum) }

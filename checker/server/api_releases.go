@@ -68,7 +68,7 @@ func hostedFiles(p *product, r *catalog.Ranked) map[string]string {
 	hosted := map[string]string{}
 	for _, f := range r.NamedFiles(&p.Product) {
 		status := f.Status()
-		if f.State == catalog.FileHosted && f.Here == "" {
+		if f.State == catalog.FileHosted && f.Here == "" && p.links != nil { // a command does not know the folder
 			status = "missing"
 		}
 		hosted[f.Listed.URL], hosted[f.Here] = status, status
@@ -85,17 +85,36 @@ func (s *Server) apiReleases(w http.ResponseWriter, r *http.Request, _ identity)
 	if err != nil {
 		return err
 	}
-	return s.sendJSON(w, r, func() any {
-		body := struct {
-			Product  string       `json:"product"`
-			Releases []apiRelease `json:"releases"`
-		}{p.Name, []apiRelease{}}
-		from, to := paging.Bounds()
-		for _, r := range p.releases[from:to] {
-			body.Releases = append(body.Releases, p.newAPIRelease(r))
-		}
-		return body
-	})
+	from, to := paging.Bounds()
+	return s.sendJSON(w, r, func() any { return p.list(p.releases[from:to]) })
+}
+
+// releaseList is a list of releases in the API.
+type releaseList struct {
+	Product  string       `json:"product"`
+	Releases []apiRelease `json:"releases"`
+}
+
+func (p *product) list(releases []*catalog.Ranked) releaseList {
+	body := releaseList{p.Name, []apiRelease{}}
+	for _, r := range releases {
+		body.Releases = append(body.Releases, p.newAPIRelease(r))
+	}
+	return body
+}
+
+// releaseDetails is everything that is known about a release.
+type releaseDetails struct {
+	apiRelease
+	Body     string         `json:"body"`     // the release notes in Markdown
+	Upstream *catalog.Layer `json:"upstream"` // what upstream says, or null
+	Operator *catalog.Layer `json:"operator"` // what the operator has decided, or null
+}
+
+func (p *product) details(stored catalog.Release, layers [2]*catalog.Layer) releaseDetails {
+	d := releaseDetails{p.newAPIRelease(p.rank(stored)), notesText(layers), layers[catalog.Upstream], layers[catalog.Operator]}
+	d.Latest = p.latest().release != nil && p.latest().release.Tag == stored.Tag
+	return d
 }
 
 // apiReleaseDetails answers GET /api/v1/products/{product}/releases/{version} with
@@ -113,15 +132,7 @@ func (s *Server) apiReleaseDetails(w http.ResponseWriter, r *http.Request, _ ide
 		s.log.Error("cannot read a release", "err", err)
 		return fail(http.StatusServiceUnavailable, "not_read", "", "the release could not be read; send the request again later")
 	}
-	body := struct {
-		apiRelease
-		Body     string         `json:"body"`     // the release notes in Markdown
-		Upstream *catalog.Layer `json:"upstream"` // what upstream says, or null
-		Operator *catalog.Layer `json:"operator"` // what the operator has decided, or null
-	}{apiRelease: p.newAPIRelease(p.rank(stored)), Upstream: layers[catalog.Upstream], Operator: layers[catalog.Operator]}
-	body.Latest = p.latest().release != nil && p.latest().release.Tag == stored.Tag
-	body.Body = notesText(layers)
-	writeJSON(w, http.StatusOK, encode(body))
+	writeJSON(w, http.StatusOK, encode(p.details(stored, layers)))
 	return nil
 }
 

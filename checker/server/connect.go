@@ -46,7 +46,7 @@ func (s *Server) describe(e *entry, p *catalog.Product) pages.Dialect {
 			d.Codes = append(d.Codes, code)
 		}
 	}
-	repo := cmp.Or(p.Repo, "OWNER/REPO")
+	repo := repoOf(p)
 	owner, name, _ := strings.Cut(repo, "/")
 	fill := strings.NewReplacer("{{.URL}}", link, "{{.Scheme}}", strings.TrimSuffix(s.scheme, "://"), "{{.Host}}", s.host,
 		"{{.Repo}}", repo, "{{.Owner}}", owner, "{{.Name}}", name, "{{.Variable}}", pages.Variable(name))
@@ -55,6 +55,20 @@ func (s *Server) describe(e *entry, p *catalog.Product) pages.Dialect {
 		d.Codes[i].Code = fill.Replace(d.Codes[i].Code)
 	}
 	return d
+}
+
+// repoOf returns the repository with which clients of GitHub's API ask for a product. Below
+// the prefix of a product, any is answered.
+func repoOf(p *catalog.Product) string {
+	if p.Repo != "" {
+		return p.Repo
+	}
+	for _, text := range p.UpstreamList() {
+		if name, err := catalog.ParseUpstream(text); err == nil && name.Repo != "" {
+			return name.Repo
+		}
+	}
+	return p.Name + "/" + p.Name
 }
 
 // describeAll returns how to point clients to a product. Reports are not included.
@@ -140,9 +154,8 @@ func (s *Server) connectPage(w http.ResponseWriter, r *http.Request, id identity
 			data.Hosts = s.hosts(snap, p)
 		}
 	}
-	if name == "" { // forms of GitHub are explained for any product
-		data.Dialects = slices.DeleteFunc(data.Dialects, func(d pages.Dialect) bool { return d.Name == "github" })
-		data.Dialects = append(data.Dialects, s.describe(snap.entries.github, &catalog.Product{Name: "PRODUCT"}))
+	if p == nil { // the forms of GitHub are explained for any product
+		data.Dialects = append(data.Dialects, s.describe(snap.entries.github, &catalog.Product{Name: "PRODUCT", Repo: "OWNER/REPO"}))
 	}
 	return s.sendPage(w, r, id, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.Connect(v, data) })
 }

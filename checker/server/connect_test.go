@@ -28,7 +28,7 @@ func TestConnectPage(t *testing.T) {
 	s := newServiceWith(t, serviceOptions{
 		Options: server.Options{Base: "https://example.com/releases", Covers: func(host string) bool { return host == "grafana.com" }},
 		fill: func(store *db.Store) {
-			for _, p := range []catalog.Product{{Name: "grafana", Title: "Grafana"}, {Name: "k3s", Title: "k3s", Repo: "k3s-io/k3s", Hosts: "update.k3s.io:8443"}, {Name: "npm"}, {Name: "plain"}} {
+			for _, p := range []catalog.Product{{Name: "grafana", Title: "Grafana"}, {Name: "k3s", Title: "k3s", Repo: "k3s-io/k3s", Hosts: "update.k3s.io:8443"}, {Name: "npm", Upstreams: "github:npm/cli"}, {Name: "plain"}} {
 				p.Dialects = dialects[p.Name]
 				if err := store.AddProduct(t.Context(), p); err != nil {
 					t.Fatal(err)
@@ -56,8 +56,10 @@ func TestConnectPage(t *testing.T) {
 			"INSTALL_K3S_CHANNEL_URL=https://example.com/releases/p/k3s/v1-release/channels ", "<dt>update.k3s.io:8443<br><span class=\"state bad\">no certificate</span></dt><dd><bdi>k3s</bdi>", "update.k3s.io CNAME example.com.\n",
 			"--connect-to update.k3s.io:8443:example.com:443 https://update.k3s.io:8443/v1-release/channels/stable", "&#39;https://example.com/releases/p/k3s/repos/k3s-io/k3s/releases/latest&#39;", "K3S_INSTALLER_GHE_BASE_URL=",
 		},
-		"/products/opa/connect": {"OPA_VERSION_CHECK_SERVICE_URL=https://example.com/releases/p/opa/as/", "openpolicyagent.org CNAME example.com.\n"},
-		"/connect":              {"openpolicyagent.org CNAME example.com.\n", "/p/PRODUCT/repos/OWNER/REPO/releases/latest"},
+		"/products/opa/connect":   {"OPA_VERSION_CHECK_SERVICE_URL=https://example.com/releases/p/opa/as/", "openpolicyagent.org CNAME example.com.\n"},
+		"/products/npm/connect":   {"/p/npm/repos/npm/cli/releases/latest"},
+		"/products/plain/connect": {"/p/plain/repos/plain/plain/releases/latest"}, // any repository is answered
+		"/connect":                {"openpolicyagent.org CNAME example.com.\n", "/p/opa/repos/open-policy-agent/opa/releases/latest"},
 	} {
 		page := s.browse(t, path).body
 		for _, text := range want {

@@ -136,8 +136,11 @@ func DialectHints(name string, all []catalog.Product) []string {
 
 // DialectInfo describes a dialect that products can list.
 type DialectInfo struct {
-	Name, Title           string
-	Methods, Paths, Hosts []string
+	Name    string   `json:"name"`
+	Title   string   `json:"title"`
+	Methods []string `json:"methods"`
+	Paths   []string `json:"paths"`
+	Hosts   []string `json:"hosts"` // that its clients ask unless they are configured
 }
 
 // Dialects describes the files of dialects, and the dialects that are not files, sorted by
@@ -146,7 +149,7 @@ func Dialects(files map[string]*dialect.Dialect) (all []DialectInfo) {
 	es := newEntries(files)
 	for _, name := range slices.Sorted(maps.Keys(es.named)) {
 		e := es.named[name]
-		d := DialectInfo{name, connectTexts[name].Title, e.methods, nil, e.hosts}
+		d := DialectInfo{name, connectTexts[name].Title, e.methods, nil, append([]string{}, e.hosts...)}
 		if e.file != nil {
 			d.Title = e.file.Title
 		}

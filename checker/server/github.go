@@ -33,7 +33,7 @@ const enterprise = "/api/v3"
 var githubPatterns = []string{
 	"/repos/{owner}/{repo}/releases/{rest...}", "/repos/{owner}/{repo}/releases", "/repos/{owner}/{repo}/tags",
 	enterprise + "/repos/{owner}/{repo}/releases/{rest...}", enterprise + "/repos/{owner}/{repo}/releases", enterprise + "/repos/{owner}/{repo}/tags",
-	"/{owner}/{repo}/releases.atom", "/{owner}/{repo}/releases/download/{file...}", "/graphql", "/api/graphql",
+	"/{owner}/{repo}/releases.atom", feedPath, "/{owner}/{repo}/releases/download/{file...}", "/graphql", "/api/graphql",
 }
 
 // exposed are the headers that clients in web pages can read, as at GitHub.
@@ -56,7 +56,11 @@ type githubCall struct {
 // in the path is ignored.
 func (s *Server) github(w http.ResponseWriter, r *http.Request, c *call) error {
 	w.Header()["Access-Control-Expose-Headers"] = exposed
-	if c.vars.Get("owner") == "" {
+	isFeed := c.vars.Get("owner") == "" && path.Base(c.path) == path.Base(feedPath)
+	switch {
+	case isFeed && c.product == nil: // it is that of no product
+		return errNotOffered
+	case c.vars.Get("owner") == "" && !isFeed:
 		return s.graphQL(w, r, c)
 	}
 	if err := only(http.MethodGet, w, r); err != nil {
@@ -78,6 +82,8 @@ func (s *Server) github(w http.ResponseWriter, r *http.Request, c *call) error {
 	g.api = c.base + prefix + g.repo
 	rest, file := c.vars.Get("rest"), c.vars.Get("file")
 	switch last := path.Base(plain); {
+	case isFeed:
+		return g.productFeed()
 	case file != "":
 		return g.download(file)
 	case rest == "latest":

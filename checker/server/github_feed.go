@@ -7,27 +7,37 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/server/markdown"
 )
 
-// atomFeed is the feed of releases that electron-updater reads first.
+// feedPath is the path of a product's feed for feed readers, below the prefix of the product.
+const feedPath = "/releases.atom"
+
+// atomFeed is a feed of releases in the form of Atom (RFC 4287).
 type atomFeed struct {
 	XMLName xml.Name    `xml:"http://www.w3.org/2005/Atom feed"`
 	ID      string      `xml:"id"`
-	Link    atomLink    `xml:"link"`
+	Links   []atomLink  `xml:"link"`
 	Title   string      `xml:"title"`
 	Updated string      `xml:"updated"`
 	Entries []atomEntry `xml:"entry"`
 }
 
 type atomEntry struct {
-	ID      string   `xml:"id"`
-	Updated string   `xml:"updated"`
-	Link    atomLink `xml:"link"`
-	Title   string   `xml:"title"`
-	Content atomText `xml:"content"`
-	Author  string   `xml:"author>name"`
+	ID       string        `xml:"id"`
+	Updated  string        `xml:"updated"`
+	Link     atomLink      `xml:"link"`
+	Title    string        `xml:"title"`
+	Category *atomCategory `xml:"category"`
+	Content  atomText      `xml:"content"`
+	Author   string        `xml:"author>name"`
+}
+
+type atomCategory struct {
+	Term string `xml:"term,attr"`
 }
 
 type atomLink struct {
@@ -43,7 +53,7 @@ type atomText struct {
 
 var atomType = []string{"application/atom+xml; charset=utf-8"}
 
-// feed answers with the newest releases as an Atom feed. The link of each entry ends in
+// feed answers with the feed of releases that electron-updater reads first. The link of each entry ends in
 // /tag/ and one segment, because electron-updater reads the tag there.
 func (g *githubCall) feed() error {
 	all := g.c.channel.offered()
@@ -52,7 +62,7 @@ func (g *githubCall) feed() error {
 	}
 	return g.send(githubAnswer{key: "atom", kind: atomType, body: func(map[string]string) ([]byte, error) {
 		page := g.c.base + "/" + g.repo + "/releases"
-		feed := atomFeed{ID: page, Link: atomLink{"alternate", "text/html", page}, Title: "Releases of " + g.repo, Updated: githubTime(all[0].Date)}
+		feed := atomFeed{ID: page, Links: []atomLink{{"alternate", "text/html", page}}, Title: "Releases of " + g.repo, Updated: githubTime(all[0].Date)}
 		for _, r := range all[:min(len(all), githubPerPage)] {
 			feed.Entries = append(feed.Entries, g.newAtomEntry(r, page+"/tag/"+url.PathEscape(r.Tag)))
 		}
@@ -63,7 +73,32 @@ func (g *githubCall) feed() error {
 
 func (g *githubCall) newAtomEntry(r *catalog.Ranked, page string) atomEntry {
 	title := cmp.Or(r.Title, r.Tag)
-	return atomEntry{page, githubTime(r.Date), atomLink{"alternate", "text/html", page}, title, atomText{"text", title}, g.owner}
+	return atomEntry{page, githubTime(r.Date), atomLink{"alternate", "text/html", page}, title, nil, atomText{"text", title}, g.owner}
+}
+
+// productFeed answers with the newest releases and their notes for feed readers.
+func (g *githubCall) productFeed() error {
+	all := g.c.channel.offered()
+	all = all[:min(len(all), githubPerPage)]
+	return g.send(githubAnswer{key: "feed", kind: atomType, notes: all, body: func(notes map[string]string) ([]byte, error) {
+		self, page := g.c.base+feedPath, g.s.options.Base+"/products/"+g.c.Name+"/releases"
+		feed := atomFeed{ID: self, Links: []atomLink{{"self", "application/atom+xml", self}, {"alternate", "text/html", page}}, Title: "Releases of " + g.c.Title}
+		newest := time.Time{}
+		for _, r := range all {
+			if r.Date.After(newest) {
+				newest = r.Date
+			}
+			id := page + "/" + url.PathEscape(r.Tag)
+			e := atomEntry{id, githubTime(r.Date), atomLink{"alternate", "text/html", cmp.Or(g.links.Notes(r), id)}, cmp.Or(r.Title, r.Tag), nil, atomText{"html", string(markdown.Render(notes[r.Tag]))}, g.c.Title}
+			if r.Prerelease {
+				e.Category = &atomCategory{"pre-release"}
+			}
+			feed.Entries = append(feed.Entries, e)
+		}
+		feed.Updated = githubTime(newest)
+		body, err := xml.Marshal(feed)
+		return append([]byte(xml.Header), body...), err
+	}})
 }
 
 // graphQL answers POST /graphql. gh asks whether a tag belongs to a draft, besides its

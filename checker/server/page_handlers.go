@@ -114,9 +114,9 @@ func (s *Server) index(w http.ResponseWriter, r *http.Request, id identity) erro
 
 func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request, id identity) error {
 	all := s.productsByTitle()
-	data := pages.OverviewData{Total: len(all), Base: s.options.Base, First: DefaultProduct, Search: s.newSearch(r, "product")}
+	data := pages.OverviewData{Total: len(all), Base: s.options.Base, Search: s.newSearch(r, "product")}
 	if len(all) > 0 {
-		data.First = all[0].Name
+		data.First = all[0]
 	}
 	all = slices.DeleteFunc(all, func(p catalog.Product) bool { return !found(data.Search, p.Title) && !found(data.Search, p.Name) })
 	var err error

@@ -1,10 +1,10 @@
 package stats
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
+	"relcheck/checker/printable"
 	"relcheck/checker/version"
 )
 
@@ -22,7 +22,7 @@ func (v *View) deprecation(t *Table) {
 		older[i].add(u.usage)
 	}
 	if unknown := v.instances - older[0].instances; unknown > 0 {
-		t.addNote(fmt.Sprintf("not shown: %d instances whose version cannot be compared", unknown))
+		t.addNote("not shown: " + printable.Count(unknown, "instance") + " whose version cannot be compared")
 	}
 	atLeast := v.atLeast()
 	add := func(name string, limit version.Version) {

@@ -107,7 +107,7 @@ func (p *params) days(today rollup.Day) (r rollup.Range, days int) {
 	if text == "" {
 		text = strconv.Itoa(defaultDays)
 	} else if p.get("from") != "" {
-		p.fail("days and from contradict each other: leave one of them out")
+		p.fail("days and from exclude each other: leave one of them out")
 	}
 	days, err := strconv.Atoi(text)
 	if err != nil || days < 1 || days > maxDays {

@@ -160,7 +160,7 @@ func TestTables(t *testing.T) {
 	} {
 		expect(t, v, name, want)
 	}
-	if note := v.Table("deprecation").Note; !strings.HasSuffix(note, "not shown: 1 instances whose version cannot be compared") {
+	if note := v.Table("deprecation").Note; !strings.HasSuffix(note, "not shown: 1 instance whose version cannot be compared") {
 		t.Errorf("got note %s, want it to say how many cannot be compared", note)
 	}
 }

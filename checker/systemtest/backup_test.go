@@ -323,7 +323,7 @@ func TestServeBacksUp(t *testing.T) {
 		t.Fatalf("got files %v (error %v), want one sound backup", files, err)
 	}
 	for _, args := range [][]string{{"--backup-keep", "0"}, {"--backup-every", "1s"}} {
-		if out, status := relcheckStatus(t, append([]string{"serve", "--listen", "127.0.0.1:0", "--db", store}, args...)...); status != 2 {
+		if out, status := relcheckStatus(t, append([]string{"serve", "--listen", "127.0.0.1:0", "--db", store, "--backup-dir", folder}, args...)...); status != 2 {
 			t.Errorf("serve %v: got exit status %d, want 2\n%s", args, status, out)
 		}
 	}

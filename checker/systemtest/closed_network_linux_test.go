@@ -23,7 +23,7 @@ import (
 
 // closedNetworkFolder is the environment variable with the folder of TestClosedNetwork. It
 // is set in the process inside the network namespace.
-const closedNetworkFolder = "RELCHECK_TEST_CLOSED_NETWORK"
+const closedNetworkFolder = "SYSTEMTEST_CLOSED_NETWORK"
 
 const (
 	insideHost = "relcheck.inside"

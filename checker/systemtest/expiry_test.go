@@ -21,7 +21,7 @@ import (
 
 // clockFile is the environment variable with the name of the file that sets the clocks of
 // a process under test: how far the wall clock and the monotonic clock are ahead.
-const clockFile = "RELCHECK_TEST_CLOCK"
+const clockFile = "SYSTEMTEST_CLOCK"
 
 // testClock returns the clocks of clockFile, or the system's.
 func testClock() db.Clock {

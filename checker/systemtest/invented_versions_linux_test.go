@@ -214,9 +214,9 @@ func (s *inventedServer) waitForFold(t *testing.T, recorded int64) (versions, pl
 		if time.Now().After(deadline) {
 			t.Fatalf("got %d of %d recorded reports folded after 2 min", n, recorded)
 		}
-		versions, n = shares(t, s.store, "version", "version")
+		versions, n = shares(t, s.store, "versions", "version")
 	}
-	platforms, _ = shares(t, s.store, "platform", "os", "arch")
+	platforms, _ = shares(t, s.store, "platforms", "os", "arch")
 	return versions, platforms
 }
 

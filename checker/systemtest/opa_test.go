@@ -114,7 +114,7 @@ func TestStatsOfOPA(t *testing.T) {
 			P95                float64
 		}
 	}
-	if err := json.Unmarshal([]byte(relcheck(t, "stats", "opa", "--by", "version", "--json", "--db", file)), &shown); err != nil {
+	if err := json.Unmarshal([]byte(relcheck(t, "stats", "opa", "--by", "versions", "--json", "--db", file)), &shown); err != nil {
 		t.Fatal(err)
 	}
 	slices.Sort(heaps)
@@ -149,7 +149,7 @@ func TestAddressOfOPA(t *testing.T) {
 	const want = "version,os,arch,checks,share\nv1.22.2,linux,amd64,2,1\n"
 	got := ""
 	for deadline := time.Now().Add(waitTimeout); got != want && time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-		got = strings.ReplaceAll(relcheck(t, "stats", "opa", "--by", "check", "--csv", "--db", file), "\r", "")
+		got = strings.ReplaceAll(relcheck(t, "stats", "opa", "--by", "checks", "--csv", "--db", file), "\r", "")
 	}
 	if got != want {
 		t.Errorf("relcheck stats opa --by check: got\n%s\nwant\n%s", got, want)

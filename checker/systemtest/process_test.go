@@ -26,10 +26,10 @@ import (
 )
 
 // role is the environment variable that makes this binary a process under test.
-const role = "RELCHECK_TEST_ROLE"
+const role = "SYSTEMTEST_ROLE"
 
 // schemaFile is the environment variable with the path of the schema.
-const schemaFile = "RELCHECK_TEST_SCHEMA"
+const schemaFile = "SYSTEMTEST_SCHEMA"
 
 func TestMain(m *testing.M) {
 	switch os.Getenv(role) {

@@ -136,8 +136,8 @@ func TestSimulatedFleetIsCounted(t *testing.T) {
 	platform := func(c countRow) string { return c.OS + "/" + c.Arch }
 	estimated := estimates(t, file)
 	sent, platforms := sums(s.Versions, version), sums(s.Platforms, platform)
-	wantSameCounts(t, sent, sums(tableOf(t, file, "version"), version), sums(estimated, version))
-	wantSameCounts(t, platforms, sums(tableOf(t, file, "platform"), platform), sums(estimated, platform))
+	wantSameCounts(t, sent, sums(tableOf(t, file, "versions"), version), sums(estimated, version))
+	wantSameCounts(t, platforms, sums(tableOf(t, file, "platforms"), platform), sums(estimated, platform))
 	total := sums(s.Versions, all)["all"]
 	if total.Instances != s.Reports["instances"] || total.Reports != s.Reports["recorded"] || sums(s.Platforms, all)["all"] != total {
 		t.Errorf("got totals of %+v, want %d instances in %d reports", total, s.Reports["instances"], s.Reports["recorded"])
@@ -167,7 +167,7 @@ func TestReplayIsCounted(t *testing.T) {
 		t.Errorf("two rounds of 50 instances: got %+v, want 100 requests, 60 reports of 30 instances and 40 checks", s)
 	}
 	version := func(c countRow) string { return c.Version }
-	wantSameCounts(t, sums(s.Versions, version), sums(tableOf(t, file, "version"), version), nil)
+	wantSameCounts(t, sums(s.Versions, version), sums(tableOf(t, file, "versions"), version), nil)
 	if seen := exportedIDs(t, file); len(seen) != 30 {
 		t.Errorf("got %d recorded instances, want 30", len(seen))
 	}

@@ -15,7 +15,7 @@ func TestStatsJSONAndCSV(t *testing.T) {
 	for _, c := range []struct{ flags, table, columns string }{
 		{"", "summary", "period,from,to,instances,"},
 		{"--days 7", "summary", "period,from,to,instances,"},
-		{"--by version", "versions", "version,released,"},
+		{"--by versions", "versions", "version,released,"},
 		{"--below v1.0.0", "deprecation", "below,instances,"},
 		{"--compare v1.0..v1.1", "heap_change", "percentile,old,new,"},
 	} {

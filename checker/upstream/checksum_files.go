@@ -69,7 +69,7 @@ func (c *checksumReader) addTo(ctx context.Context, list *catalog.List, pending 
 			if done++; err != nil { // do not delay other releases if the server fails
 				stillPending = append(stillPending, e.Tag)
 			}
-			c.Progress(fmt.Sprintf("checksums of %d of %d releases", done, len(due)))
+			c.Progress(fmt.Sprintf("checksums of releases: %d of %d", done, len(due)))
 			return context.Cause(ctx)
 		})
 	}

@@ -224,7 +224,7 @@ func followFrom(api string) func(context.Context, *url.URL) (context.Context, er
 
 func (r *Reader) readModule(ctx context.Context, from Source) (catalog.List, error) {
 	proxy := Proxy{List: r.Modules, Client: r.Client, pause: r.pause,
-		Progress: func(done, total int) { from.Progress(fmt.Sprintf("%d of %d versions", done, total)) }}
+		Progress: func(done, total int) { from.Progress(fmt.Sprintf("versions: %d of %d", done, total)) }}
 	for _, s := range from.Siblings {
 		if s.Kind == catalog.GoUpstream {
 			proxy.Siblings = append(proxy.Siblings, s.Module)

@@ -18,6 +18,7 @@ import (
 
 	"relcheck/checker/catalog"
 	"relcheck/checker/fetch"
+	"relcheck/checker/printable"
 )
 
 // readRelcheck reads the export of a product of another relcheck.
@@ -69,7 +70,7 @@ func (r *Reader) requestExport(ctx context.Context, f *fetcher, u *url.URL, from
 	if err := exportRefusal(resp, u.Host); err != nil {
 		return list, "", err
 	}
-	list, err = readExport(resp.Body, func(n int) { from.Progress(fmt.Sprintf("%d releases", n)) })
+	list, err = readExport(resp.Body, func(n int) { from.Progress(printable.Count(int64(n), "release")) })
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		err = fetch.Temporary{Err: err}
 	}

@@ -222,7 +222,7 @@ func (l *listReader) list() (catalog.List, error) {
 func noneValid(skipped []string) error {
 	const maxShown = 20
 	if more := len(skipped) - maxShown; more > 0 {
-		skipped = append(skipped[:maxShown:maxShown], fmt.Sprintf("and %d more invalid entries", more))
+		skipped = append(skipped[:maxShown:maxShown], fmt.Sprintf("more invalid entries: %d", more))
 	}
 	return errors.New(strings.Join(skipped, "\n"))
 }

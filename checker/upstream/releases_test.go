@@ -298,7 +298,7 @@ func TestReadReleasesErrors(t *testing.T) {
 		want       []string // parts of the error
 	}{
 		{"all bad entries", `[{"tag_name":"a b"},{"tag_name":"c d"}]`, []string{`entry 1 (tag "a b")`, `entry 2 (tag "c d")`}},
-		{"many bad entries", `[1` + strings.Repeat(`,1`, 29) + `]`, []string{"entry 1: is a number", "entry 20: is", "and 10 more invalid entries"}},
+		{"many bad entries", `[1` + strings.Repeat(`,1`, 29) + `]`, []string{"entry 1: is a number", "entry 20: is", "more invalid entries: 10"}},
 		{"no tag", `{"name":"v1.0.0"}`, []string{"entry 1: no tag_name: expected releases"}},
 		{"API error", `{"message":"Not Found","documentation_url":"https://docs.example.com","status":"404"}`,
 			[]string{`the file contains an error of the API ("Not Found") instead of releases`}},

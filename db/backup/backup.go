@@ -9,6 +9,7 @@ package backup
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 
 	"relcheck/db"
 )
@@ -16,9 +17,19 @@ import (
 // Create copies everything that the store held at the start into a new SQLite file and
 // returns the number of rows by table. Servers keep recording meanwhile. The file must
 // not exist; it appears under its name only when it has been verified and synced.
-// progress is called repeatedly, with done == total before the copy is verified.
+// progress is called repeatedly, with done == total before the copy is verified. If root
+// makes the backup, it belongs to the owner of the store's file.
 func Create(ctx context.Context, s *db.Store, path, schema string, progress func(done, total int64)) (db.RowCounts, error) {
-	p, err := NewPendingFile(path)
+	like := filepath.Dir(path)
+	if db.IsFile(s.Name()) {
+		like = s.Name()
+	}
+	return create(ctx, s, path, like, schema, progress)
+}
+
+// create is Create with the file or folder whose owner the copy gets.
+func create(ctx context.Context, s *db.Store, path, like, schema string, progress func(done, total int64)) (db.RowCounts, error) {
+	p, err := NewPendingFile(path, like)
 	if err != nil {
 		return nil, err
 	}

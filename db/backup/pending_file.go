@@ -22,15 +22,17 @@ type PendingFile struct {
 // pendingMark separates the target's name from a random number in temporary names.
 const pendingMark = ".partial-"
 
-var errExists = errors.New("file already exists and was not changed: choose another name")
+// ErrExists is wrapped by the error about a target that already exists.
+var ErrExists = errors.New("file already exists and was not changed: choose another name")
 
-// NewPendingFile creates an empty file that only its owner can read. The caller must call
+// NewPendingFile creates an empty file that only its owner can read: the user of this
+// process, or the owner of like if that is root. The caller must call
 // [PendingFile.Discard]. Neither the target nor files that SQLite would read with it may
-// exist.
-func NewPendingFile(target string) (*PendingFile, error) {
+// exist; the error then wraps [ErrExists].
+func NewPendingFile(target, like string) (*PendingFile, error) {
 	for _, suffix := range []string{"", "-wal", "-journal"} {
 		if _, err := os.Lstat(target + suffix); err == nil {
-			return nil, fmt.Errorf("write %s: %w", target+suffix, errExists)
+			return nil, fmt.Errorf("write %s: %w", target+suffix, ErrExists)
 		}
 	}
 	f, err := os.CreateTemp(filepath.Dir(target), filepath.Base(target)+pendingMark+"*-lock")
@@ -40,6 +42,7 @@ func NewPendingFile(target string) (*PendingFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write %s: %w", target, err)
 	}
+	dbfile.Adopt(f, like)
 	p := &PendingFile{Path: strings.TrimSuffix(f.Name(), "-lock"), target: target}
 	p.lock, _ = dbfile.AcquireLock(p.Path, nil)
 	err = errors.Join(dbfile.Sync(f), f.Close())
@@ -47,6 +50,7 @@ func NewPendingFile(target string) (*PendingFile, error) {
 		f, err = os.OpenFile(p.Path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	}
 	if err == nil {
+		dbfile.Adopt(f, like)
 		err = f.Close()
 	}
 	if err != nil {
@@ -68,7 +72,7 @@ func (p *PendingFile) Commit() error {
 		err = p.rename(err)
 	}
 	if errors.Is(err, fs.ErrExist) {
-		err = errExists
+		err = ErrExists
 	}
 	if err == nil {
 		p.Discard()
@@ -95,15 +99,20 @@ func (p *PendingFile) rename(linkErr error) error {
 // it. The last one is its lock.
 var pendingSuffixes = []string{"", "-wal", "-shm", "-journal", "-lock"}
 
+// unlock makes the lock of the file available to its writer.
+func (p *PendingFile) unlock() {
+	if p.lock != nil {
+		p.lock.Release()
+		p.lock = nil
+	}
+}
+
 // Discard removes the temporary files that still exist, including SQLite's.
 func (p *PendingFile) Discard() {
 	for _, suffix := range pendingSuffixes[:len(pendingSuffixes)-1] {
 		os.Remove(p.Path + suffix)
 	}
-	if p.lock != nil {
-		p.lock.Release()
-		p.lock = nil
-	}
+	p.unlock()
 	os.Remove(p.Path + "-lock")
 }
 

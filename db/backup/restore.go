@@ -56,7 +56,7 @@ func restoreFile(ctx context.Context, s *db.Store, path, schema string, progress
 			return nil, err
 		}
 	}
-	return Create(ctx, s, path, schema, progress)
+	return create(ctx, s, path, filepath.Dir(path), schema, progress)
 }
 
 // checkVacant returns an error if there is a store at path or a part of one. Empty files

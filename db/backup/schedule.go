@@ -47,11 +47,18 @@ func (b *Schedule) Failures() int64 {
 	return b.failures
 }
 
-// Prepare returns an error if the folder does not exist, and finds the newest backup of
-// the store.
-func (b *Schedule) Prepare(ctx context.Context, s *db.Store) error {
+// CheckFolder returns an error if the folder does not exist.
+func (b *Schedule) CheckFolder() error {
 	if info, err := os.Stat(b.Folder); err != nil || !info.IsDir() {
 		return fmt.Errorf("back up to %s: %w", b.Folder, dbfile.FolderError(filepath.Join(b.Folder, "relcheck.db")))
+	}
+	return nil
+}
+
+// Prepare calls [Schedule.CheckFolder] and finds the newest backup of the store.
+func (b *Schedule) Prepare(ctx context.Context, s *db.Store) error {
+	if err := b.CheckFolder(); err != nil {
+		return err
 	}
 	l, err := b.list(ctx, s, time.Now())
 	b.mu.Lock()
@@ -127,7 +134,7 @@ func (b *Schedule) BackUp(ctx context.Context, s *db.Store, now time.Time, log *
 	f = File{Name: FileName(id, now), At: now.UTC().Truncate(time.Second), store: id}
 	path := filepath.Join(b.Folder, f.Name)
 	_, err = Create(ctx, s, path, b.Schema, func(int64, int64) {})
-	if errors.Is(err, errExists) && checkFile(ctx, path, id) == nil {
+	if errors.Is(err, ErrExists) && checkFile(ctx, path, id) == nil {
 		err = nil
 	}
 	if err != nil {

@@ -125,6 +125,9 @@ func openShared(path string, use Mode) (*sharedFile, error) {
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
+	if use == Create && info.Size() == 0 {
+		Adopt(file, filepath.Dir(path))
+	}
 	id := idOf(info)
 	f := openFiles.held[id]
 	if f == nil {

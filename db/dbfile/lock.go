@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -62,7 +63,8 @@ func AcquireLock(path string, h *Handle) (*Lock, error) {
 }
 
 // createLock creates the lock file if it is missing. If root creates it, it belongs to the
-// owner of the store, so that a server of that user can open it.
+// owner of the store, or of the folder if there is no store yet, so that a server of that
+// user can open it.
 func createLock(path, name string) error {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
@@ -71,11 +73,11 @@ func createLock(path, name string) error {
 	if err != nil {
 		return err
 	}
-	if database, err := os.Stat(path); err == nil && os.Geteuid() == 0 {
-		if user, known := Owner(database); known {
-			f.Chown(user, -1) // without it, the lock still works for root
-		}
+	like := path
+	if _, err := os.Stat(path); err != nil {
+		like = filepath.Dir(path)
 	}
+	Adopt(f, like)
 	return f.Close()
 }
 

@@ -42,6 +42,24 @@ func HardLinkWarning(path string) string {
 	return fmt.Sprintf("%s has %d names (hard links): open it only under this one, and copy it with relcheck backup", path, hardLinks(info))
 }
 
+// Adopt gives a new file to the owner and the group of like, a file or a folder, if this
+// process runs as root: otherwise a service of another user could not write to it. Some
+// systems do not permit that to root; the file then stays root's.
+func Adopt(f *os.File, like string) {
+	owner, err := os.Stat(like)
+	if err != nil || os.Geteuid() != 0 {
+		return
+	}
+	file, err := f.Stat()
+	if err != nil || hardLinks(file) > 1 && file.Mode().IsRegular() { // not a new one
+		return
+	}
+	have, _ := Owner(file)
+	if user, known := Owner(owner); known && user != 0 && have == 0 {
+		f.Chown(user, group(owner))
+	}
+}
+
 // Companions are the suffixes of the files beside a database.
 var Companions = []string{"-lock", "-wal", "-shm", "-journal"}
 

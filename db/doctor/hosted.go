@@ -8,6 +8,7 @@ import (
 
 	"relcheck/checker/catalog"
 	"relcheck/checker/mirror"
+	"relcheck/checker/printable"
 )
 
 // fileList is a number of files and the first of them.
@@ -88,8 +89,8 @@ func (x *examination) checkHosted(ctx context.Context) {
 		x.report(Problem, "hosted", "%v", folderErr)
 	case damaged.n+changed.n+missing.n > 0:
 	case folder != nil:
-		x.report(OK, "hosted", "all %d files are in %s; relcheck file verify reads them", hosted.n, x.Files)
+		x.report(OK, "hosted", "%s: all in %s; relcheck file verify reads them", printable.Count(int64(hosted.n), "file"), x.Files)
 	default:
-		x.report(OK, "hosted", "%d files, none known to be damaged; --files checks their folder", hosted.n)
+		x.report(OK, "hosted", "%s: none known to be damaged; --files checks their folder", printable.Count(int64(hosted.n), "file"))
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"relcheck/checker/printable"
 	"relcheck/db"
 )
 
@@ -28,7 +29,7 @@ func (x *examination) checkStatistics(ctx context.Context) {
 	case c.Mismatches > 0:
 		x.report(Problem, "statistics", "%d are inconsistent with each other or with the log, including %s; restore a backup, or treat them as unreliable", c.Mismatches, strings.Join(c.Examples, "; "))
 	case c.UnknownBuilds > 0:
-		x.report(Problem, "statistics", "%d reports belong to builds that are missing from the store; restore a backup", c.UnknownBuilds)
+		x.report(Problem, "statistics", "%s of builds that are missing from the store; restore a backup", printable.Count(c.UnknownBuilds, "report"))
 	case c.Compared == 0:
 		x.report(OK, "statistics", "consistent; the log has no complete day to compare them with")
 	default:
@@ -44,9 +45,9 @@ func (x *examination) checkStatistics(ctx context.Context) {
 func (x *examination) reportFold(c *db.StatisticsCheck) {
 	switch late := c.Unfolded > 0 && x.Now.Sub(c.UnfoldedSince) > maxFoldDelay; {
 	case late && x.serving:
-		x.report(Warning, "fold", "%d reports are not in the statistics yet, the first since %s: see the log of the server, or start one", c.Unfolded, c.UnfoldedSince.Format(time.DateTime))
+		x.report(Warning, "fold", "%s not in the statistics yet, the first since %s: see the log of the server, or start one", printable.Count(c.Unfolded, "report"), c.UnfoldedSince.Format(time.DateTime))
 	case c.Unfolded > 0:
-		x.report(OK, "fold", "%d reports are not in the statistics yet; servers add them every few seconds", c.Unfolded)
+		x.report(OK, "fold", "%s not in the statistics yet; servers add them every few seconds", printable.Count(c.Unfolded, "report"))
 	default:
 		x.report(OK, "fold", "every report is in the statistics")
 	}

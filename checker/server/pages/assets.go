@@ -45,6 +45,8 @@ var site = sync.OnceValue(func() *siteFiles {
 	base := template.New("").Funcs(template.FuncMap{
 		"asset": func(root, name string) string { return root + "/assets/" + names[name] },
 		"quote": printable.QuoteShell,
+
+		"addReleases": addReleases,
 	})
 	template.Must(base.ParseFS(webFiles, "web/base.html"))
 	pages, err := fs.Glob(webFiles, "web/*.html")

@@ -1,8 +1,11 @@
 package pages
 
 import (
+	"cmp"
+	"fmt"
 	"strings"
 
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/rollup"
 )
@@ -40,4 +43,18 @@ func plural(n int64, one, many string) string {
 		return "1" + nbsp + one
 	}
 	return formatNumber(n) + nbsp + many
+}
+
+// addReleases returns command lines that add releases to a product.
+func addReleases(p catalog.Product) string {
+	sync := "relcheck release sync " + p.Name
+	if len(p.UpstreamList()) == 0 {
+		sync = "relcheck product set " + p.Name + " --upstream github:" + cmp.Or(p.Repo, "OWNER/REPO") + " && " + sync
+	}
+	return fmt.Sprintf(`# from upstream:
+%s
+# or by hand:
+relcheck release add %[2]s v1.0.0
+# or from a file in GitHub's format:
+relcheck release import %[2]s FILE`, sync, p.Name)
 }

@@ -15,9 +15,9 @@ type OverviewData struct {
 	Products []ProductSummary // on the current page of the list
 	Search   Search
 	Pager    Pager
-	Total    int    // number of products without a search
-	First    string // name of the first product, which the next steps are shown for
-	Base     string // URL of the service
+	Total    int             // number of products without a search
+	First    catalog.Product // the first product, which the next steps are shown for
+	Base     string          // URL of the service
 }
 
 // ProductSummary describes a product on the overview.

@@ -142,7 +142,7 @@ func TestExplain(t *testing.T) {
 		"to=2999-01-01 is in the future: use an earlier day":         "To: 2999-01-01 is in the future: use an earlier day.",
 		"from=2026-05-02 is after to=2026-05-01: swap them":          "From: 2026-05-02 is after 2026-05-01: swap them.",
 		`compare="v1..x" is not two versions such as v1.2.3..v1.3.0`: `Compare: "v1 and x" is not two versions such as v1.2.3 and v1.3.0.`,
-		"days and from contradict each other":                        "Days and from contradict each other.",
+		"days and from exclude each other":                           "Days and from exclude each other.",
 		`above: "x" is not a number of bytes`:                        `More heap than: "x" is not a number of bytes.`,
 		"something else":                                             "Something else.",
 	} {

@@ -73,7 +73,7 @@ func (b *builder) speedTable() *tableView {
 	_, share, _ := b.Counted()
 	g := &tableView{Caption: "Adoption speed", Head: []columnHead{{"Release", ""}, {"Released", "n x"}, {"Days to half", "n"}, {"Share", "n"}}}
 	for r := range t.All() {
-		if !r.Known(stats.ColHalf) && !r.Known(stats.ColShare) {
+		if !r.Known(stats.ColHalf) && !r.Known(share) {
 			continue // reports do not reach back to it
 		}
 		half := show(r, stats.ColHalf)

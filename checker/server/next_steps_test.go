@@ -1,0 +1,25 @@
+package server_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestNextSteps checks that the pages of products without releases show how to add some: with
+// a sync only if the product has an upstream.
+func TestNextSteps(t *testing.T) {
+	s := newService(t)
+	_, token := s.token(t)
+	const setUpstream = "relcheck product set relcheck --upstream github:OWNER/REPO &amp;&amp; relcheck release sync relcheck\n"
+	for path, want := range map[string]string{
+		"/":                           "\nrelcheck release sync opa\n",
+		"/products/opa":               "\nrelcheck release sync opa\n",
+		"/products/opa/releases":      "\nrelcheck release sync opa\n",
+		"/products/relcheck":          setUpstream,
+		"/products/relcheck/releases": setUpstream,
+	} {
+		if page := s.page(t, path, token).body; !strings.Contains(page, want) {
+			t.Errorf("%s: got no %q in\n%s", path, want, page)
+		}
+	}
+}
