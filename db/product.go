@@ -95,7 +95,7 @@ func (s *Store) DropProduct(ctx context.Context, name string, reports bool) erro
 			detail = "with its reports"
 		}
 		if used && !reports {
-			return catalog.InUse("product %s has recorded reports or checks", name)
+			return catalog.InUse("reports", "product %s has recorded reports or checks", name)
 		}
 		revision, err := countChange(ctx, tx, product)
 		if err != nil {
@@ -201,7 +201,7 @@ func checkRepo(ctx context.Context, tx *sql.Tx, p catalog.Product) error {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil
 	case err == nil:
-		err = catalog.InUse("repository %s belongs to product %s", p.Repo, other)
+		err = catalog.InUse("repo", "repository %s belongs to product %s", p.Repo, other)
 	}
 	return err
 }

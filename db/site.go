@@ -121,7 +121,7 @@ func checkSiteName(ctx context.Context, tx *sql.Tx, name string) error {
 	}
 	stores, err := query(ctx, tx, scanValue[string], "SELECT store FROM site WHERE name = $1", name)
 	if err == nil && len(stores) > 0 {
-		err = catalog.InUse("site %s has the counts of store %s", name, stores[0])
+		err = catalog.InUse("site", "site %s has the counts of store %s", name, stores[0])
 	}
 	return err
 }

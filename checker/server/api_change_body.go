@@ -82,20 +82,13 @@ func readRelease(r *http.Request) (p catalog.ReleasePatch, err error) {
 			files = append(files, catalog.File{Name: f.Name, URL: f.URL, Size: f.Size, SHA256: f.SHA256, SHA512: f.SHA512, MediaType: f.MediaType})
 		}
 	}
-	var sums map[string]catalog.File
-	if body.Checksums.value != nil {
-		sums = upstream.Checksums(*body.Checksums.value, "")
-		if len(sums) == 0 {
-			return p, invalid("checksums", "contains no line of a checksum and a file name")
-		}
-	}
 	for _, f := range files {
 		if err == nil {
 			err = p.SetFile(f)
 		}
 	}
-	if err == nil {
-		err = p.SetChecksums(maps.Values(sums))
+	if err == nil && body.Checksums.value != nil {
+		err = upstream.SetChecksums(&p, *body.Checksums.value)
 	}
 	return p, invalidField(err)
 }
