@@ -17,6 +17,7 @@ import (
 	"relcheck/checker/access"
 	"relcheck/checker/printable"
 	"relcheck/checker/server"
+	"relcheck/checker/server/manage"
 	"relcheck/checker/syncer"
 	"relcheck/checker/upstream"
 	"relcheck/db"
@@ -116,8 +117,8 @@ type store struct {
 	*db.Writer
 }
 
-// As returns the half that changes products and releases.
-func (s store) As(who string) server.Editor { return s.Store.As(who) }
+// As returns the half that people and programs change.
+func (s store) As(who string) manage.Store { return s.Store.As(who) }
 
 func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 	tune(ctx)
@@ -263,7 +264,7 @@ func firstToken(ctx context.Context, s *db.Store, base string, out io.Writer, lo
 	}
 	command := "relcheck token link --base-url " + printable.QuoteShell(base)
 	if added {
-		fmt.Fprintf(out, "sign in at %s\n", signInLink(base, text))
+		fmt.Fprintf(out, "sign in at %s\n", access.SignInURL(base, text))
 		log.Info("the sign-in link is valid once, for one hour; create another one with: " + command)
 	} else {
 		log.Info("statistics require sign-in; create a link with: " + command)

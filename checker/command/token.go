@@ -3,8 +3,6 @@ package command
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -42,11 +40,12 @@ enter it on the sign-in page. Scopes:
 			if err := checkTokenName(args[0]); err != nil {
 				return err
 			}
-			if !slices.Contains(access.Scopes, access.Scope(scope)) {
-				return usageError("--scope: unknown scope %q: enter read, release or admin", scope)
+			parsed, err := access.ParseScope(scope)
+			if err != nil {
+				return usageError("--scope: %w", err)
 			}
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
-				token, text := access.NewToken(args[0], access.Scope(scope), time.Now())
+				token, text := access.NewToken(args[0], parsed, time.Now())
 				if err := s.AddToken(cmd.Context(), token); err != nil {
 					return err
 				}
@@ -76,8 +75,8 @@ func tokenLink(streams IO) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "link [NAME]",
 		Short: "Print a link that signs a browser in.",
-		Long: `Print a link that signs a browser in to read statistics. The link can be used once,
-within an hour. The session ends after 30 days, when the browser signs out, or when
+		Long: `Print a link that signs a browser in. The link can be used once, within an hour. The
+browser can do what the scope of the token allows. The session ends after 30 days, when the browser signs out, or when
 its token is revoked. NAME is the name or ID of the session's token (default:
 "` + linkName + `"). If there is no such token, one with scope read is added.`,
 		Example: `  relcheck token link
@@ -102,7 +101,7 @@ its token is revoked. NAME is the name or ID of the session's token (default:
 				if err := s.AddLink(cmd.Context(), link); err != nil {
 					return err
 				}
-				fmt.Fprintln(streams.Out, signInLink(base, text))
+				fmt.Fprintln(streams.Out, access.SignInURL(base, text))
 				fmt.Fprintf(streams.Err, "the link uses token %s and is valid once, until %s\n", token.ID, link.Expires.Local().Format("15:04 MST"))
 				if !cmd.Flags().Changed("base-url") {
 					fmt.Fprintf(streams.Err, "the link opens %s; if the service has another URL, set it with --base-url\n", base)
@@ -123,25 +122,14 @@ func linkToken(ctx context.Context, s *db.Store, name string, streams IO) (acces
 	if err != nil {
 		return access.Token{}, err
 	}
-	for _, t := range slices.Backward(all) {
-		if !t.Valid() || t.Name != name && t.ID != name {
-			continue
-		}
-		if !t.Allows(access.Read) {
-			return t, fmt.Errorf("token %s (%s) has scope %s, which does not permit reading statistics: choose another name", t.ID, t.Name, t.Scope)
-		}
-		return t, nil
+	if t := access.Named(all, name); t != nil {
+		return *t, nil
 	}
 	t, _ := access.NewToken(name, access.Read, time.Now()) // its text is not needed
 	if err = s.AddToken(ctx, t); err == nil {
 		fmt.Fprintf(streams.Err, "added token %s (%s)\n", t.ID, t.Name)
 	}
 	return t, err
-}
-
-// signInLink returns the URL of a sign-in link.
-func signInLink(base, secret string) string {
-	return strings.TrimRight(base, "/") + "/sign-in?link=" + secret
 }
 
 func tokenList(streams IO) *cobra.Command {
