@@ -48,7 +48,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, id identity) err
 		link, look = text, s.verifyLink
 	}
 	t, err := look(r, text)
-	if err == nil && !t.Allows(access.Read) {
+	if err == nil && !canSignIn(t) {
 		err = insufficientScope(t, access.Read)
 	}
 	if err == nil {
@@ -57,7 +57,11 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, id identity) err
 	if err != nil {
 		return s.refuse(w, r, id, err)
 	}
-	http.Redirect(w, r, s.localURL(r.PostForm.Get("next")), http.StatusSeeOther)
+	next := s.localURL(r.PostForm.Get("next"))
+	if next == s.root+"/" && !t.Allows(access.Read) {
+		next = s.root + "/manage"
+	}
+	http.Redirect(w, r, next, http.StatusSeeOther)
 	return nil
 }
 

@@ -1,0 +1,3 @@
+package manage
+
+type syncs struct{}
