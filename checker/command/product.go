@@ -59,8 +59,10 @@ presets with relcheck preset list.
 			if err != nil {
 				return flagError(err)
 			}
-			if preset != "" && base.Repo == "" && p.Repo == "" {
-				return usageError("--repo is missing: preset %s is for any program", preset)
+			if found := catalog.PresetNamed(preset); found != nil {
+				if err := found.Check(p); err != nil {
+					return flagError(err)
+				}
 			}
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
 				if err := s.AddProduct(cmd.Context(), p); err != nil {
@@ -158,7 +160,7 @@ func setProduct(ctx context.Context, s *db.Store, name string, patch func(catalo
 	}
 	changes, err := patch(p)
 	if err != nil {
-		return err
+		return flagError(err)
 	}
 	if p, err = changes.Apply(p); err != nil {
 		return flagError(err)
@@ -189,7 +191,7 @@ func newProductFlags() *productFlags {
 	for _, name := range []string{"module", "origins", "tag_prefixes", "upstreams", "aliases", "hosts", "dialects"} {
 		f.lists[name] = new([]string)
 	}
-	for _, name := range []string{"require_files", "notes_here"} {
+	for _, name := range []string{"require_files", "notes_here", "hidden"} {
 		f.bools[name] = new(bool)
 	}
 	return f
@@ -224,6 +226,7 @@ func (f *productFlags) add(c *cobra.Command) {
 	for name, usage := range map[string]string{
 		"require_files": "offer a release once it has files for the platforms of the previous release, or after 24h",
 		"notes_here":    "link to release notes on the pages of relcheck",
+		"hidden":        "leave the product out of the lists of pages",
 	} {
 		c.Flags().BoolVar(f.bools[name], flagOf(name), false, usage)
 	}

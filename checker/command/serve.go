@@ -34,8 +34,9 @@ type serveOptions struct {
 	backups    backup.Schedule
 	certs      []string      // PEM files; empty for no TLS
 	keys       []string      // of certs, in the same order
-	syncEvery  time.Duration // 0: never
+	syncEvery  time.Duration // 0: only on request
 	tokens     tokenFile
+	reader     upstream.Reader
 
 	files         string // folder; empty for none
 	fetchOnDemand bool
@@ -166,6 +167,7 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 	if in.certificates != nil {
 		o.Covers = in.certificates.Covers
 	}
+	o.Sync = o.syncNow(ctx, s)
 	handler, err := server.New(ctx, store{s, w}, log, o.Options)
 	if err != nil {
 		return err
@@ -191,6 +193,22 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 	return in.serve(ctx, l, handler)
 }
 
+// syncNow returns the function that syncs a product on request. It shares the rate limits of
+// upstreams with the syncs in the background, and ends with the server.
+func (o *serveOptions) syncNow(server context.Context, s *db.Store) func(ctx context.Context, tokenID, product string) ([]syncer.Result, error) {
+	return func(ctx context.Context, tokenID, product string) ([]syncer.Result, error) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(server, cancel)()
+		tokens, err := o.tokens.read()
+		if err != nil {
+			return nil, err
+		}
+		o.reader.SetTokens(tokens)
+		return (&syncer.Syncer{Store: s.As(tokenID), Reader: &o.reader}).Sync(ctx, product)
+	}
+}
+
 // background starts what a server does beside answering requests. The returned function
 // stops it and waits for its end.
 func background(ctx context.Context, log *slog.Logger, handler *server.Server, s *db.Store, w *db.Writer, keep db.Retention, o *serveOptions) (stop func()) {
@@ -204,7 +222,7 @@ func background(ctx context.Context, log *slog.Logger, handler *server.Server, s
 		tasks.Go(func() { o.backups.Run(ctx, s, log) })
 	}
 	if o.syncEvery > 0 {
-		syncs := &syncer.Syncer{Store: s.As(db.Server), Reader: new(upstream.Reader), Tokens: o.tokens.read}
+		syncs := &syncer.Syncer{Store: s.As(db.Server), Reader: &o.reader, Tokens: o.tokens.read}
 		tasks.Go(func() { syncs.Run(ctx, o.syncEvery, log) })
 	}
 	return func() {

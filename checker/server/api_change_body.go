@@ -127,6 +127,7 @@ func readProduct(r *http.Request) (catalog.ProductPatch, error) {
 		Aliases       nonNull[[]nonNull[string]]     `json:"aliases"`
 		Hosts         nonNull[[]nonNull[string]]     `json:"hosts"`
 		Dialects      nonNull[[]nonNull[string]]     `json:"dialects"`
+		Hidden        nonNull[bool]                  `json:"hidden"`
 	}
 	if err := readPatch(r, &body, strings.Join(slices.Sorted(slices.Values(catalog.ProductFields)), ", ")); err != nil {
 		return nil, err
@@ -154,7 +155,7 @@ func readProduct(r *http.Request) (catalog.ProductPatch, error) {
 			p[name] = all.String()
 		}
 	}
-	for name, flag := range map[string]nonNull[bool]{"require_files": body.RequireFiles, "notes_here": body.NotesHere} {
+	for name, flag := range map[string]nonNull[bool]{"require_files": body.RequireFiles, "notes_here": body.NotesHere, "hidden": body.Hidden} {
 		if flag.value != nil {
 			p[name] = strconv.FormatBool(*flag.value)
 		}
@@ -210,6 +211,7 @@ var patchTypes = map[string]string{
 	"tag_prefixes":  `an array of strings such as ["cli/v"]`,
 	"require_files": "true or false",
 	"notes_here":    "true or false",
+	"hidden":        "true or false",
 	"upstreams":     `an array of strings such as ["github:owner/repo"]`,
 	"aliases":       `an array of strings such as ["@me/app"]`,
 	"hosts":         `an array of strings such as ["updates.example.com"]`,

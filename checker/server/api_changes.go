@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -99,6 +98,7 @@ type apiSettings struct {
 	Aliases       []string     `json:"aliases"`
 	Hosts         []string     `json:"hosts"`
 	Dialects      []string     `json:"dialects"`
+	Hidden        bool         `json:"hidden"`
 }
 
 // apiChannel is the representation of a channel in the API.
@@ -113,7 +113,7 @@ func newAPISettings(p catalog.Product) apiSettings {
 		Origins: strings.Fields(p.Origins), TagPrefixes: strings.Fields(p.Prefixes), ReleaseSuffix: p.Suffix, Match: p.Match,
 		MinAge: catalog.FormatAge(p.MinAge), RequireFiles: p.RequireFiles, Channels: []apiChannel{},
 		Upstreams: strings.Fields(p.Upstreams), NotesHere: p.NotesHere, Links: p.Field("links"),
-		Aliases: strings.Fields(p.Aliases), Hosts: strings.Fields(p.Hosts), Dialects: strings.Fields(p.Dialects)}
+		Aliases: strings.Fields(p.Aliases), Hosts: strings.Fields(p.Hosts), Dialects: strings.Fields(p.Dialects), Hidden: p.Hidden}
 	for _, c := range p.ChannelList() {
 		s.Channels = append(s.Channels, apiChannel(c))
 	}
@@ -134,10 +134,12 @@ func (s *Server) putProduct(w http.ResponseWriter, r *http.Request, id identity)
 	if err != nil {
 		return err
 	}
-	for upstream := range strings.FieldsSeq(e["upstreams"]) {
-		if old, err := s.product(r.PathValue("product")); strings.HasPrefix(upstream, "file:") && (err != nil || !slices.Contains(old.UpstreamList(), upstream)) {
-			return invalid("upstreams", "a file of the server can be an upstream only if it is set on the command line")
-		}
+	var old catalog.Product
+	if known := s.snapshot.Load().products.get(r.PathValue("product")); known != nil {
+		old = known.Product
+	}
+	if err := e.CheckRemote(old); err != nil {
+		return invalidField(err)
 	}
 	var p catalog.Product
 	var done catalog.Outcome

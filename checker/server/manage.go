@@ -6,12 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 
 	"relcheck/checker/access"
 	"relcheck/checker/catalog"
 	"relcheck/checker/server/manage"
 	"relcheck/checker/server/pages"
 	"relcheck/checker/stats"
+	"relcheck/checker/syncer"
 )
 
 // maxMenu is the number of products in the menu of pages.
@@ -19,14 +21,36 @@ const maxMenu = 30
 
 // newManage returns the service that answers the pages of package manage.
 func (s *Server) newManage() *manage.Service {
-	return &manage.Service{Base: s.options.Base, Root: s.root, Serves: s.files != nil, OnDemand: s.fetcher != nil, Sync: s.options.Sync,
+	return &manage.Service{Base: s.options.Base, Root: s.root, Serves: s.files != nil, OnDemand: s.fetcher != nil, StaleAfter: s.options.StaleAfter, Sync: s.syncNow(),
 		Products: s.productsByTitle,
 		Product: func(name string) *manage.Product {
 			if p := s.snapshot.Load().products.get(name); p != nil {
 				return &manage.Product{Product: p.Product, Releases: p.releases}
 			}
 			return nil
+		},
+		Hints: func(name string) []string {
+			snap := s.snapshot.Load()
+			if p := snap.products.get(name); p != nil {
+				return append(p.hints(), snap.dialectHints(p)...)
+			}
+			return nil
 		}}
+}
+
+// syncNow returns a function that syncs a product, whose result later requests see. It
+// returns nil if the server syncs nothing.
+func (s *Server) syncNow() func(ctx context.Context, tokenID, product string) ([]syncer.Result, error) {
+	if s.options.Sync == nil {
+		return nil
+	}
+	return func(ctx context.Context, tokenID, product string) ([]syncer.Result, error) {
+		results, err := s.options.Sync(ctx, tokenID, product)
+		if err := s.refresh(ctx); err != nil {
+			s.log.Error("cannot read the result of a sync; it takes effect later", "err", err)
+		}
+		return results, err
+	}
 }
 
 func (s *Server) manageRoutes() (all []route) {
@@ -132,8 +156,13 @@ func (s *Server) takeNotice(w http.ResponseWriter, r *http.Request) (n pages.Not
 	return n
 }
 
+// listedProducts returns the products that pages list, by title.
+func (s *snapshot) listedProducts() []catalog.Product {
+	return slices.DeleteFunc(s.productsByTitle(), func(p catalog.Product) bool { return p.Hidden })
+}
+
 // newMenu returns the products to switch to.
 func (s *snapshot) newMenu() *pages.Menu {
-	all := s.productsByTitle()
+	all := s.listedProducts()
 	return &pages.Menu{Products: all[:min(len(all), maxMenu)], More: len(all) > maxMenu}
 }

@@ -21,6 +21,7 @@ type manager struct {
 	*service
 	h       http.Handler
 	id      string // of the token
+	page    string // HTML of the last answer
 	cookies map[string]string
 }
 
@@ -52,7 +53,8 @@ func (m *manager) do(t testing.TB, method, path string, body url.Values, headers
 	}
 	w := httptest.NewRecorder()
 	m.h.ServeHTTP(w, r)
-	got := reply{w.Result(), html.UnescapeString(w.Body.String())}
+	m.page = w.Body.String()
+	got := reply{w.Result(), html.UnescapeString(m.page)}
 	for _, c := range got.Cookies() {
 		if m.cookies[c.Name] = c.Value; c.MaxAge < 0 {
 			delete(m.cookies, c.Name)
@@ -71,10 +73,13 @@ var (
 	attributeTag = regexp.MustCompile(`(\w+)="([^"]*)"`)
 )
 
-// formValues returns the values that a browser sends with a form of a page.
-func formValues(t testing.TB, page, name string) url.Values {
+// form opens a page, and returns the values that a browser sends with one of its forms.
+func (m *manager) form(t testing.TB, path, name string) url.Values {
 	t.Helper()
-	for _, form := range changeForm.FindAllString(page, -1) {
+	if got := m.do(t, "GET", path, nil); got.StatusCode != 200 {
+		t.Fatalf("GET %s: got status %d: %s", path, got.StatusCode, got.body)
+	}
+	for _, form := range changeForm.FindAllString(m.page, -1) {
 		values := url.Values{}
 		for _, tag := range inputTag.FindAllString(form, -1) {
 			a := map[string]string{}
@@ -97,11 +102,14 @@ func formValues(t testing.TB, page, name string) url.Values {
 				values.Set(m[1], option[1])
 			}
 		}
-		if values.Get("form") == name {
+		if values.Get("form") == name && strings.Contains(form, `method="post"`) {
+			for _, all := range values {
+				all[0] = html.UnescapeString(all[0])
+			}
 			return values
 		}
 	}
-	t.Fatalf("got no form %q in page %s", name, page)
+	t.Fatalf("got no form %q in page %s", name, m.page)
 	return nil
 }
 
@@ -109,13 +117,9 @@ func formValues(t testing.TB, page, name string) url.Values {
 // sends the form.
 func (m *manager) submit(t testing.TB, path, form string, change ...string) reply {
 	t.Helper()
-	page := m.do(t, "GET", path, nil)
-	if page.StatusCode != 200 {
-		t.Fatalf("GET %s: got status %d: %s", path, page.StatusCode, page.body)
-	}
-	values := formValues(t, page.body, form)
+	values := m.form(t, path, form)
 	for i := 0; i < len(change); i += 2 {
-		if !values.Has(change[i]) && !strings.Contains(page.body, `name="`+change[i]+`"`) {
+		if !values.Has(change[i]) && !strings.Contains(m.page, `name="`+change[i]+`"`) {
 			t.Fatalf("GET %s: got no field %s", path, change[i])
 		}
 		values.Set(change[i], change[i+1])
@@ -251,7 +255,7 @@ func TestStaleConfirmation(t *testing.T) {
 	s := newService(t, releases("v1.0.0 v1.1.0 v1.2.0")...)
 	m := s.manager(t, access.Release)
 	path := opaManage + "/release/withdraw?tag=v1.2.0"
-	seen := formValues(t, m.do(t, "GET", path, nil).body, "")
+	seen := m.form(t, path, "")
 	if _, _, err := s.store.Withdraw(context.Background(), "opa", "v1.1.0", true); err != nil {
 		t.Fatal(err)
 	}
@@ -292,7 +296,7 @@ func TestManagePermissions(t *testing.T) {
 	}
 	m := s.manager(t, access.Admin)
 	path := opaManage + "/release/withdraw?tag=v1.1.0"
-	values := formValues(t, m.do(t, "GET", path, nil).body, "")
+	values := m.form(t, path, "")
 	for _, headers := range [][]string{
 		{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Sec-Fetch-Site", "", "Origin", "https://evil.example"}, {"Sec-Fetch-Site", "", "Origin", "null"},
 	} {

@@ -124,7 +124,7 @@ func (s *Server) index(w http.ResponseWriter, r *http.Request, id identity) erro
 }
 
 func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request, id identity) error {
-	all := s.productsByTitle()
+	all := s.snapshot.Load().listedProducts()
 	data := pages.OverviewData{Total: len(all), Base: s.options.Base, First: DefaultProduct, Search: s.newSearch(r, "product")}
 	if len(all) > 0 {
 		data.First = all[0].Name

@@ -57,10 +57,15 @@ type Service struct {
 	Product  func(name string) *Product
 	Products func() []catalog.Product
 
-	// Sync reads the releases of a product from its upstreams on behalf of a token.
+	// Sync reads the releases of a product from its upstreams on behalf of a token; nil if
+	// the server does not.
 	Sync func(ctx context.Context, tokenID, product string) ([]syncer.Result, error)
 
-	Serves, OnDemand bool // the server serves hosted files, and fetches missing ones
+	// Hints explains what may be unexpected about the settings of a product.
+	Hints func(product string) []string
+
+	StaleAfter       time.Duration // see [catalog.Product.Freshness]
+	Serves, OnDemand bool          // the server serves hosted files, and fetches missing ones
 
 	syncs syncs
 }
@@ -111,10 +116,19 @@ func (s *Service) Routes() []Route {
 		{product + "/release/withdraw", access.Release, s.withdraw},
 		{product + "/release/restore", access.Release, s.restore},
 		{product + "/release/reset", access.Release, s.reset},
+		{"/manage/products", access.Admin, s.newProduct},
+		{product + "/settings", access.Admin, s.settings},
+		{product + "/remove", access.Admin, s.removeProduct},
+		{product + "/channels", access.Admin, s.channels},
+		{product + "/channels/remove", access.Admin, s.removeChannel},
+		{product + "/upstreams", access.Admin, s.upstreams},
 		{"/manage/tokens", access.Admin, s.tokens},
 		{"/manage/tokens/{id}/revoke", access.Admin, s.revokeToken},
 	}
 }
+
+// admin reports whether a request may change everything.
+func (s *Service) admin(r *Request) bool { return r.Token.Allows(access.Admin) }
 
 // page returns the answer with a page.
 func page(title string, p *Product, sections ...pages.ManageSection) *Answer {

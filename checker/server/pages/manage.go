@@ -167,7 +167,7 @@ func (v Visitor) manageTabs(p *catalog.Product) []link {
 		}
 	}
 	for i, l := range all {
-		all[i].Current, all[i].URL = l.URL == v.Path || l.URL != "/manage" && strings.HasPrefix(v.Path, strings.TrimSuffix(l.URL, "s")), v.Root+l.URL
+		all[i].Current, all[i].URL = l.URL == v.Path || i == 0 && v.Path == "/manage/products" || l.URL != "/manage" && strings.HasPrefix(v.Path, strings.TrimSuffix(l.URL, "s")), v.Root+l.URL
 	}
 	return all
 }
