@@ -196,7 +196,7 @@ func failureOf(response string) string {
 func TestEditProducts(t *testing.T) {
 	s := newService(t)
 	_, token := s.tokenOf(t, access.Admin)
-	const defaults = `,"tag_prefixes":[],"release_suffix":"","match":"","min_age":"0s","require_files":false,"channels":[],"upstreams":[],"notes_here":false,"links":"hosted","aliases":[],"hosts":[],"dialects":[]}`
+	const defaults = `,"tag_prefixes":[],"release_suffix":"","match":"","min_age":"0s","require_files":false,"channels":[],"upstreams":[],"notes_here":false,"links":"hosted","aliases":[],"hosts":[],"dialects":[],"hidden":false}`
 	for _, c := range []struct{ method, path, body, want string }{
 		{"PUT", appPath, `{}`, `201 {"name":"app","title":"app","repo":"","module":"","download":"","notes":"","file":"","origins":[]` + defaults},
 		{"PUT", appPath, `{"title":"My App","repo":"me/app","download":"https://example.com/{tag}"}`,

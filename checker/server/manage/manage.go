@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"relcheck/checker/access"
+	"relcheck/checker/bundle"
 	"relcheck/checker/catalog"
 	"relcheck/checker/server/pages"
+	"relcheck/checker/stats/rollup"
 	"relcheck/checker/syncer"
 )
 
@@ -40,6 +42,21 @@ type Store interface {
 	AddLink(ctx context.Context, link access.Grant) error
 	// RevokeToken revokes a token and removes its links and sessions.
 	RevokeToken(ctx context.Context, id string, now time.Time) error
+	// AuditPage returns the newest n changes with IDs below before, or the newest n if that is
+	// 0. If product is not empty, it returns only changes of that product.
+	AuditPage(ctx context.Context, product string, before int64, n int) ([]access.AuditEntry, error)
+	// Sites returns all sites, by name.
+	Sites(ctx context.Context) ([]rollup.Site, error)
+	RenameSite(ctx context.Context, name, to string) error
+	// DropSite removes a site. Its counts are removed later.
+	DropSite(ctx context.Context, name string) error
+	// TrustedKeys returns all keys that were ever trusted, by name.
+	TrustedKeys(ctx context.Context) ([]bundle.TrustedKey, error)
+	// TrustKey trusts a key for releases of some products, or of all if there are none, and
+	// TrustCountsKey for the counts of a site.
+	TrustKey(ctx context.Context, key string, products []string, now time.Time) error
+	TrustCountsKey(ctx context.Context, key string, products []string, now time.Time) error
+	RevokeKey(ctx context.Context, key string, now time.Time) error
 }
 
 // Product is a product with its releases, newest first.
@@ -124,6 +141,11 @@ func (s *Service) Routes() []Route {
 		{product + "/upstreams", access.Admin, s.upstreams},
 		{"/manage/tokens", access.Admin, s.tokens},
 		{"/manage/tokens/{id}/revoke", access.Admin, s.revokeToken},
+		{"/manage/audit", access.Admin, s.audit},
+		{"/manage/sites", access.Admin, s.sites},
+		{"/manage/sites/{site}/rename", access.Admin, s.renameSite},
+		{"/manage/sites/{site}/remove", access.Admin, s.removeSite},
+		{"/manage/keys/revoke", access.Admin, s.revokeKey},
 	}
 }
 
