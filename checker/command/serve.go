@@ -274,7 +274,7 @@ func reachable(host string) string {
 // servers start at the same time, one of them does. The link is never logged, and the
 // text of its token is discarded.
 func firstToken(ctx context.Context, s *db.Store, base string, out io.Writer, log *slog.Logger) error {
-	token, _ := access.NewToken("first start", access.Read, time.Now())
+	token, _ := access.NewToken("first start", access.Admin, time.Now())
 	link, text := access.NewLink(token.ID, time.Now())
 	added, err := s.AddFirstToken(ctx, token, link)
 	if err != nil {

@@ -71,15 +71,16 @@ func checkTokenName(name string) error {
 const linkName = "browser"
 
 func tokenLink(streams IO) *cobra.Command {
-	var path, base string
+	var path, base, scope string
 	c := &cobra.Command{
 		Use:   "link [NAME]",
 		Short: "Print a link that signs a browser in.",
 		Long: `Print a link that signs a browser in. The link can be used once, within an hour. The
-browser can do what the scope of the token allows. The session ends after 30 days, when the browser signs out, or when
-its token is revoked. NAME is the name or ID of the session's token (default:
-"` + linkName + `"). If there is no such token, one with scope read is added.`,
+session can do what the scope of its token allows, see relcheck token add. It ends after
+30 days, when the browser signs out, or when its token is revoked. NAME is the name or ID
+of the session's token (default: "` + linkName + `"). If there is no such token, it is added.`,
 		Example: `  relcheck token link
+  relcheck token link ann --scope admin
   relcheck token link "Ann's laptop" --base-url https://releases.example.com`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name := linkName
@@ -92,8 +93,15 @@ its token is revoked. NAME is the name or ID of the session's token (default:
 			if err := printable.CheckURL(base); err != nil {
 				return usageError("--base-url: %v", err)
 			}
+			parsed, err := access.ParseScope(scope)
+			if err != nil {
+				return usageError("--scope: %w", err)
+			}
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
-				token, err := linkToken(cmd.Context(), s, name, streams)
+				token, err := linkToken(cmd.Context(), s, name, parsed, streams)
+				if err == nil && token.Scope != parsed && cmd.Flags().Changed("scope") {
+					err = fmt.Errorf("token %s (%s) has scope %s: leave out --scope, or choose another name", token.ID, token.Name, token.Scope)
+				}
 				if err != nil {
 					return err
 				}
@@ -112,12 +120,12 @@ its token is revoked. NAME is the name or ID of the session's token (default:
 	}
 	dbFlag(c, &path)
 	c.Flags().StringVar(&base, "base-url", "http://localhost:8080", "`URL` of the service")
+	c.Flags().StringVar(&scope, "scope", string(access.Read), "`scope` of a new token: read, release or admin")
 	return c
 }
 
-// linkToken returns the newest valid token with a name or ID, or adds one with scope
-// read.
-func linkToken(ctx context.Context, s *db.Store, name string, streams IO) (access.Token, error) {
+// linkToken returns the token for a sign-in link, which it adds if there is none.
+func linkToken(ctx context.Context, s *db.Store, name string, scope access.Scope, streams IO) (access.Token, error) {
 	all, err := s.Tokens(ctx)
 	if err != nil {
 		return access.Token{}, err
@@ -125,9 +133,9 @@ func linkToken(ctx context.Context, s *db.Store, name string, streams IO) (acces
 	if t := access.Named(all, name); t != nil {
 		return *t, nil
 	}
-	t, _ := access.NewToken(name, access.Read, time.Now()) // its text is not needed
+	t, _ := access.NewToken(name, scope, time.Now()) // its text is not needed
 	if err = s.AddToken(ctx, t); err == nil {
-		fmt.Fprintf(streams.Err, "added token %s (%s)\n", t.ID, t.Name)
+		fmt.Fprintf(streams.Err, "added token %s (%s) with scope %s\n", t.ID, t.Name, t.Scope)
 	}
 	return t, err
 }

@@ -39,7 +39,7 @@ func TestManageProducts(t *testing.T) {
 
 	const settings = "/manage/products/app/settings"
 	page = m.follow(t, settings, "", "match", "<2", "hidden", "true", "require_files", "true", "aliases", "a\r\nb")
-	wantText(t, "changed", page, "Changed product My <App>.", `value="<2"`)
+	wantText(t, "changed", page, "Changed the settings.", `value="<2"`)
 	if got := s.lastChange(t); got != m.id+" product.changed app match, require_files, aliases, hidden" {
 		t.Errorf("got audit entry %q, want the changed fields", got)
 	}
@@ -84,7 +84,7 @@ func TestManageChannels(t *testing.T) {
 	s := newService(t, releases("v1.0.0 v2.0.0")...)
 	m := s.manager(t, access.Admin)
 	const path = opaManage + "/channels"
-	wantText(t, "added", m.follow(t, path, "", "name", "lts", "match", "<2"), "Changed product Open Policy Agent.", "v1.0.0")
+	wantText(t, "added", m.follow(t, path, "", "name", "lts", "match", "<2"), "Saved channel lts.", "v1.0.0")
 	page := m.follow(t, path+"?channel=lts", "", "match", "<3", "prereleases", "true")
 	wantText(t, "changed", page, "<3")
 	p, err := s.store.Product(context.Background(), "opa")

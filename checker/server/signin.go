@@ -173,7 +173,7 @@ func (s *Server) newSignInData(w http.ResponseWriter, r *http.Request, f *failur
 	switch {
 	case r.URL.Path == "/sign-in":
 		page.Next = s.localURL(r.FormValue("next"))
-	case r.Method == http.MethodGet:
+	case r.Method == http.MethodGet, strings.HasPrefix(r.URL.Path, "/manage"): // a form has the URL of its page
 		page.Next = s.localURL(s.root + r.URL.RequestURI())
 	}
 	if f != nil {

@@ -57,7 +57,7 @@ func TestBrowser(t *testing.T) {
 	}
 	config, err := json.Marshal(map[string]any{
 		"full": full, "empty": servePages(t, filepath.Join(t.TempDir(), "empty.db")), "public": publicServer,
-		"odd": servePages(t, oddStore(t)), "hosting": hostingPages(t), "secure": servePages(t, filepath.Join(t.TempDir(), "secure.db"), "--base-url", "https://relcheck.test"),
+		"odd": servePages(t, oddStore(t)), "hosting": hostingPages(t), "managed": managedPages(t), "secure": servePages(t, filepath.Join(t.TempDir(), "secure.db"), "--base-url", "https://relcheck.test"),
 		"spares": spares, "below": "v1.0.0", "affected": affected(t, full.Base, strings.TrimSpace(relcheck(t, "token", "add", "api", "--db", file)), "v1.0.0"),
 	})
 	if err != nil {

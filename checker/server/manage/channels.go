@@ -31,7 +31,7 @@ func (s *Service) channels(r *Request) (*Answer, error) {
 		if next.Name != old.Name && p.ChannelNamed(next.Name) != nil {
 			name.Error = "There is a channel with this name: change it in the list."
 		} else if changes, err := p.SetChannel(next); f.refuse(err) {
-			if a := s.editProduct(r, p, f, changes, "channels"); a != nil {
+			if a := s.editProduct(r, p, f, changes, "channels", "Saved channel "+next.Name+"."); a != nil {
 				return a, nil
 			}
 		}

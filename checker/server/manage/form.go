@@ -50,7 +50,7 @@ func (f *form) add(field pages.Field) *pages.Field {
 // clean removes what browsers and people add to values.
 func clean(text string, kind pages.Kind) string {
 	if kind == pages.Area {
-		return strings.TrimRight(strings.ReplaceAll(text, "\r\n", "\n"), " \n")
+		return strings.TrimRight(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text), " \n")
 	}
 	return strings.TrimSpace(text)
 }

@@ -112,7 +112,7 @@ func (s *Service) settings(r *Request) (*Answer, error) {
 		}
 	}
 	if f.wasSent() {
-		if a := s.editProduct(r, p, f, patchOf(fields), "settings"); a != nil {
+		if a := s.editProduct(r, p, f, patchOf(fields), "settings", "Changed the settings."); a != nil {
 			return a, nil
 		}
 	}
@@ -124,7 +124,7 @@ func (s *Service) settings(r *Request) (*Answer, error) {
 }
 
 // editProduct changes a product. It returns nil if the form shows an error.
-func (s *Service) editProduct(r *Request, p *Product, f *form, changes catalog.ProductPatch, next string) *Answer {
+func (s *Service) editProduct(r *Request, p *Product, f *form, changes catalog.ProductPatch, next, text string) *Answer {
 	outcome := catalog.Unchanged
 	if !f.refuse(changes.CheckRemote(p.Product)) || !f.refuse(r.Change(func(ctx context.Context, by Store) (err error) {
 		_, outcome, err = by.EditProduct(ctx, p.Name, changes)
@@ -133,9 +133,9 @@ func (s *Service) editProduct(r *Request, p *Product, f *form, changes catalog.P
 		return nil
 	}
 	if outcome == catalog.Unchanged {
-		return done(s.of(p, next), "Nothing to change.")
+		text = "Nothing to change."
 	}
-	return done(s.of(p, next), "Changed product "+p.Title+".")
+	return done(s.of(p, next), text)
 }
 
 // removeProduct removes a product after a confirmation.

@@ -92,7 +92,7 @@ func (s *Service) upstreams(r *Request) (*Answer, error) {
 		}
 	}
 	if f.wasSent() {
-		if a := s.editProduct(r, p, f, patchOf(fields), "upstreams"); a != nil {
+		if a := s.editProduct(r, p, f, patchOf(fields), "upstreams", "Changed the upstreams."); a != nil {
 			return a, nil
 		}
 	}
@@ -100,7 +100,11 @@ func (s *Service) upstreams(r *Request) (*Answer, error) {
 	if s.Sync != nil && len(p.UpstreamList()) > 0 {
 		list.Form = &now.Form
 	}
-	return page("Upstreams", p, list, s.lastSync(p), f.section("Change the upstreams")), nil
+	sections := []pages.ManageSection{list}
+	if run := s.syncs.of(p.Name); run != nil {
+		sections = append(sections, s.syncResult(p, run))
+	}
+	return page("Upstreams", p, append(sections, f.section("Change the upstreams"))...), nil
 }
 
 // syncNow syncs a product, and describes the result.
@@ -125,13 +129,9 @@ func (s *Service) syncNow(ctx context.Context, token, product string) (all []str
 // maxSkipped is the maximum number of skipped entries of an upstream that are shown.
 const maxSkipped = 20
 
-// lastSync shows the result of the last sync that somebody has started here.
-func (s *Service) lastSync(p *Product) pages.ManageSection {
-	run := s.syncs.of(p.Name)
-	switch {
-	case run == nil:
-		return pages.ManageSection{}
-	case !run.ended():
+// syncResult shows the result of a sync.
+func (s *Service) syncResult(p *Product, run *syncRun) pages.ManageSection {
+	if !run.ended() {
 		return pages.ManageSection{Title: "Result", Texts: []string{"A sync has been running since " + run.started.UTC().Format("15:04:05 UTC") + "."}, Actions: []pages.Action{{Text: "Show its result", URL: s.of(p, "upstreams")}}}
 	}
 	return pages.ManageSection{Title: "Result", Texts: []string{"The sync that was started at " + run.started.UTC().Format("15:04:05 UTC on 2006-01-02") + ":"}, List: run.result}

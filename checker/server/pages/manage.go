@@ -187,7 +187,7 @@ func ReleaseGrid(d ReleaseData) *Grid {
 		if f.Sum != "" {
 			sum = Cell{Text: f.Sum, Note: f.SumKind, URL: f.SumURL, Code: true}
 		}
-		row := []Cell{{Text: f.Name, URL: f.URL}, {Text: f.Platforms}, {Text: strings.Join(why[f.Name], "; ")}, {Text: f.Size}}
+		row := []Cell{{Text: f.Name, URL: f.URL}, {Text: f.Platforms}, {Text: strings.Join(slices.Sorted(slices.Values(why[f.Name])), "; ")}, {Text: f.Size}}
 		if d.Serves {
 			row = append(row, Cell{Text: f.State, Class: "state " + f.Class})
 		}

@@ -4,12 +4,13 @@
 //
 // CONFIG is JSON. The servers full, empty, odd, hosting, public and secure have a base URL and
 // some a link that signs in once; the base URL of secure is https. spares are more links
-// to full, and affected is the number of its instances below the version below, as text.
+// to full, managed is described in manage.mjs, and affected is the number of its instances below the version below, as text.
 // Screenshots are written if the directory SCREENSHOTS is given. The program prints a
 // line for each failed check, and exits with status 1 if there are any.
 import { createRequire } from "node:module";
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { manageSections } from "./manage.mjs";
 
 const [modules, screenshots] = process.argv.slice(2);
 const require = createRequire(join(modules, "node_modules") + "/");
@@ -31,7 +32,7 @@ const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", arg
 async function confirm(page, link) {
   await page.goto(link);
   await page.click("main form button");
-  await page.waitForURL((url) => url.pathname === "/");
+  await page.waitForURL((url) => url.pathname !== "/sign-in");
 }
 
 // signedIn returns the browser state after signing in to a server. All windows share one
@@ -388,6 +389,8 @@ sections.push(() => visit(config.full, {}, async (page) => {
   check((await page.locator("section.section").count()) === 5, "sections are missing");
   await screenshot(page, "print");
 }));
+
+sections.push(...manageSections({ server: config.managed, check, visit, checkLook, text }));
 
 // Browser and servers wait for each other, so a few sections run at a time.
 await Promise.all(Array.from({ length: 4 }, async () => {
