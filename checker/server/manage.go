@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -88,11 +89,7 @@ func (s *Server) managePage(h manage.Handler) handler {
 			return nil
 		}
 		a.Page.Notice = s.takeNotice(w, r)
-		status := a.Status
-		if status == 0 {
-			status = http.StatusOK
-		}
-		return s.sendPage(w, r, id, status, func(v pages.Visitor) ([]byte, error) { return pages.Manage(v, a.Page) })
+		return s.sendPage(w, r, id, cmp.Or(a.Status, http.StatusOK), func(v pages.Visitor) ([]byte, error) { return pages.Manage(v, a.Page) })
 	}
 }
 
@@ -105,20 +102,21 @@ func (s *Server) newManageRequest(r *http.Request, id identity) *manage.Request 
 			}
 			return err
 		},
-		Instances: func(product, tag string) (n int64, known bool, err error) {
+		Running: func(product, tag string) (n int64, of string, err error) {
 			if id.role != reader {
-				return 0, false, nil
+				return 0, "", nil
 			}
 			v, err := s.view(r, id, product, func(string) string { return "" })
 			if err != nil || v.Known.Days() == 0 {
-				return 0, false, err
+				return 0, "", err
 			}
+			counted, _, of := v.Counted()
 			for row := range v.Table("versions").All() {
-				if row.Text(stats.ColVersion) == tag {
-					n = row.Number(stats.ColInstances)
+				if row.Text(stats.ColVersion) == tag && row.Known(counted) {
+					n = row.Number(counted)
 				}
 			}
-			return n, true, nil
+			return n, of, nil
 		}}
 }
 
@@ -137,7 +135,7 @@ func (s *Server) setNotice(w http.ResponseWriter, r *http.Request, n pages.Notic
 		n.Text = n.Text[:maxNotice] + "…"
 	}
 	text, err := json.Marshal(n)
-	if err == nil {
+	if err == nil && n.Text != "" {
 		s.setCookie(w, r, noticeCookie, base64.RawURLEncoding.EncodeToString(text), noticeSeconds)
 	}
 }

@@ -56,7 +56,7 @@ func clean(text string, kind pages.Kind) string {
 }
 
 // changed reports whether a field has another value than when the form was opened. Unlike
-// a comparison with the stored value, it does not undo a change of somebody else.
+// a comparison with the stored value, it does not undo a change that was made meanwhile.
 func changed(field *pages.Field) bool { return fingerprint(field.Value) != field.Was }
 
 func fingerprint(value string) string {

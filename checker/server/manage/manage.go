@@ -87,7 +87,7 @@ type Service struct {
 	syncs syncs
 }
 
-// Request is a request of somebody whose token permits it.
+// Request is a request that its token permits.
 type Request struct {
 	*http.Request
 	Token *access.Token
@@ -97,9 +97,10 @@ type Request struct {
 	// and otherwise [ErrNotStored].
 	Change func(func(context.Context, Store) error) error
 
-	// Instances returns how many instances of a release have reported in the last 28 days.
-	// It reports false if that is unknown, or the token does not permit it.
-	Instances func(product, tag string) (n int64, known bool, err error)
+	// Running returns how many instances or installations have run a release in the last 28
+	// days, and the name of what it counts. The name is empty if the number is unknown, or
+	// the token does not permit it.
+	Running func(product, tag string) (n int64, of string, err error)
 }
 
 // ErrNotStored is returned for a change that the store has not made.

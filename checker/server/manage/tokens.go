@@ -89,7 +89,7 @@ func (s *Service) addToken(r *Request, f *form, name, scope *pages.Field) *Answe
 
 // invite adds a token and a sign-in link for it. It returns nil if the form shows an error.
 func (s *Service) invite(r *Request, all []access.Token, f *form, name, scope *pages.Field) *Answer {
-	t, _, ok := newToken(f, name, scope) // nobody needs its text
+	t, _, ok := newToken(f, name, scope) // its text is not needed
 	if !ok {
 		return nil
 	}

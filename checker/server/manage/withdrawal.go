@@ -98,14 +98,14 @@ func offers(p *Product, tag string, next *catalog.Release) (all []string) {
 	return all
 }
 
-// running describes how many instances run a release, if that is known.
+// running describes how many instances or installations run a release, if that is known.
 func running(r *Request, p *Product, tag string) ([]string, error) {
-	n, known, err := r.Instances(p.Name, tag)
+	n, of, err := r.Running(p.Name, tag)
 	switch {
-	case err != nil || !known:
+	case err != nil || of == "":
 		return nil, err
 	case n == 1:
-		return []string{"1 instance has run it in the last 28 days."}, nil
+		return []string{"1 " + strings.TrimSuffix(of, "s") + " has run it in the last 28 days."}, nil
 	}
-	return []string{stats.ShowNumber(n) + " instances have run it in the last 28 days."}, nil
+	return []string{stats.ShowNumber(n) + " " + of + " have run it in the last 28 days."}, nil
 }
