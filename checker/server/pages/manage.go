@@ -49,10 +49,22 @@ type Grid struct {
 	Rows    [][]Cell
 }
 
-// Column is the head of a column. Wide columns are left out in narrow windows.
+// Column is the head of a column. Wide columns are left out in narrow windows, and long ones
+// have more room for their texts.
 type Column struct {
-	Text string
-	Wide bool
+	Text       string
+	Wide, Long bool
+}
+
+// Class returns the CSS class of the cells.
+func (c Column) Class() string {
+	switch {
+	case c.Wide:
+		return "x"
+	case c.Long:
+		return "long"
+	}
+	return ""
 }
 
 // Cell is a cell of a table: a text with more links behind it. Of completes the texts of
@@ -136,14 +148,18 @@ func (d *ManageData) prepare() {
 
 type managePage struct {
 	ManageData
-	Tabs []link
+	Tabs       []link
+	Statistics string // URL of the pages about the product, or empty
 }
 
 // Manage renders a page on which people manage something.
 func Manage(v Visitor, d ManageData) ([]byte, error) {
 	d.prepare()
-	page := managePage{d, v.manageTabs(d.Product)}
+	page := managePage{ManageData: d, Tabs: v.manageTabs(d.Product)}
 	title := d.Title
+	if d.Product != nil && v.Overview {
+		page.Statistics = v.Root + "/products/" + url.PathEscape(d.Product.Name)
+	}
 	if d.Product != nil {
 		title += " of " + d.Product.Title
 	}
@@ -177,7 +193,7 @@ func ManagePath(product string) string { return "/manage/products/" + url.PathEs
 
 // ReleaseGrid returns a table of all files of a release, with why each was chosen or not.
 func ReleaseGrid(d ReleaseData) *Grid {
-	g := &Grid{Caption: "Files", Head: []Column{{Text: "File"}, {Text: "Download for"}, {Text: "Why", Wide: true}, {Text: "Size"}, {Text: "Status"}, {Text: "Checksum", Wide: true}}}
+	g := &Grid{Caption: "Files", Head: []Column{{Text: "File"}, {Text: "Download for"}, {Text: "Why", Long: true}, {Text: "Size"}, {Text: "Status"}, {Text: "Checksum", Long: true}}}
 	if !d.Serves {
 		g.Head = append(g.Head[:4], g.Head[5])
 	}
