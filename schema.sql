@@ -41,7 +41,7 @@ CREATE TABLE setting (
 );
 
 INSERT INTO setting (name, value) VALUES
-    ('application', 1382378563), ('schema', 6), ('store', 0), ('catalog', 1), ('marked', 0), ('dropped', 0), ('releases', 0), ('release', 0), ('file', 0), ('product', 0), ('node', 0), ('removed', 0),
+    ('application', 1382378563), ('schema', 7), ('store', 0), ('catalog', 1), ('marked', 0), ('dropped', 0), ('releases', 0), ('release', 0), ('file', 0), ('product', 0), ('node', 0), ('removed', 0),
     ('shred', 0), ('swept', 0), ('audit', 0), ('site', 0), ('expired', 0), ('proxy', 0);
 
 -- Each row is a product: a program that has releases.
@@ -67,7 +67,8 @@ CREATE TABLE product (
     links    TEXT NOT NULL DEFAULT '',  -- where links to files lead: upstream, hosted-only, or '' for hosted files if there are any
     aliases  TEXT NOT NULL DEFAULT '',  -- names in other dialects, separated by spaces
     hosts    TEXT NOT NULL DEFAULT '',  -- hosts whose requests belong to it, separated by spaces
-    dialects TEXT NOT NULL DEFAULT ''   -- dialects that it answers besides reports and those of GitHub, separated by spaces
+    dialects TEXT NOT NULL DEFAULT '',  -- dialects that it answers besides reports and those of GitHub, separated by spaces
+    hidden   BOOLEAN NOT NULL DEFAULT false  -- left out of the lists of pages
 );
 
 CREATE INDEX product_repo ON product (lower(repo));
@@ -335,7 +336,7 @@ CREATE TABLE link (
 -- Each row is a signed-in browser. Signing out, or revoking its token, deletes the row.
 CREATE TABLE session (
     hash    BYTEA  PRIMARY KEY,  -- SHA-256 of the cookie, which has 256 random bits
-    token   TEXT   NOT NULL,     -- token.id whose read access the session has
+    token   TEXT   NOT NULL,     -- token.id whose access the session has
     expires BIGINT NOT NULL      -- time at which the session ends
 );
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"relcheck/checker/access"
 	"relcheck/checker/printable"
 )
 
@@ -39,15 +40,6 @@ const (
 	siteRemoved      = "site.removed"
 )
 
-// AuditEntry is one recorded change. As JSON, it is a line of relcheck audit --json.
-type AuditEntry struct {
-	At      time.Time `json:"at"`                // UTC, to the second
-	Actor   string    `json:"who"`               // a token ID, [CommandLine] or [Server]
-	Action  string    `json:"action"`            // release.added
-	Product string    `json:"product,omitempty"` // its name, or empty if no product was changed
-	Detail  string    `json:"detail,omitempty"`  // which release or token, and what has changed
-}
-
 // As returns the same store with another actor for the audit log, instead of
 // [CommandLine]. Close only one of the two.
 func (s *Store) As(actor string) *Store {
@@ -71,13 +63,23 @@ func (s *Store) audit(ctx context.Context, tx *sql.Tx, action, product, detail s
 
 // Audit returns the changes at or after since, the newest first. If product is not
 // empty, it returns only the changes of that product, which may have been removed.
-func (s *Store) Audit(ctx context.Context, product string, since time.Time) ([]AuditEntry, error) {
-	all, err := query(ctx, s.read, func(rows *sql.Rows) (a AuditEntry, err error) {
+func (s *Store) Audit(ctx context.Context, product string, since time.Time) ([]access.AuditEntry, error) {
+	return s.readAudit(ctx, "at >= $1 AND ($2 = '' OR product = $2) ORDER BY id DESC", since.Unix(), product)
+}
+
+// AuditPage returns the newest n changes with IDs below before, or the newest n if that is 0,
+// see [Store.Audit].
+func (s *Store) AuditPage(ctx context.Context, product string, before int64, n int) ([]access.AuditEntry, error) {
+	return s.readAudit(ctx, "($1 = 0 OR id < $1) AND ($2 = '' OR product = $2) ORDER BY id DESC LIMIT $3", before, product, n)
+}
+
+func (s *Store) readAudit(ctx context.Context, where string, args ...any) ([]access.AuditEntry, error) {
+	all, err := query(ctx, s.read, func(rows *sql.Rows) (a access.AuditEntry, err error) {
 		var at int64
-		err = rows.Scan(&at, &a.Actor, &a.Action, &a.Product, &a.Detail)
+		err = rows.Scan(&a.ID, &at, &a.Actor, &a.Action, &a.Product, &a.Detail)
 		a.At = time.Unix(at, 0).UTC()
 		a.Actor, a.Product, a.Detail = printable.Clean(a.Actor), printable.Clean(a.Product), printable.Clean(a.Detail)
 		return a, err
-	}, "SELECT at, who, action, product, detail FROM audit WHERE at >= $1 AND ($2 = '' OR product = $2) ORDER BY id DESC", since.Unix(), product)
+	}, "SELECT id, at, who, action, product, detail FROM audit WHERE "+where, args...)
 	return all, s.explain(err)
 }

@@ -181,7 +181,7 @@ func (s *Store) EditProduct(ctx context.Context, name string, e catalog.ProductP
 func (s *Store) addProduct(ctx context.Context, tx *sql.Tx, p catalog.Product) error {
 	switch _, err := productID(ctx, tx, p.Name); {
 	case err == nil:
-		return catalog.InUse("product %s already exists: change it with relcheck product set", p.Name)
+		return catalog.InUse("name", "product %s already exists: change it with relcheck product set", p.Name)
 	case !errors.Is(err, ErrNotFound):
 		return err
 	}
@@ -213,7 +213,7 @@ func (s *Store) setProduct(ctx context.Context, tx *sql.Tx, old product, p catal
 	if err == nil {
 		_, err = tx.ExecContext(ctx, `UPDATE product SET title = $2, repo = $3, module = $4, download = $5, notes = $6, origins = $7, file = $8,
 			prefixes = $9, suffix = $10, versions = $11, min_age = $12, require_files = $13, channels = $14, upstreams = $15, notes_here = $16, links = $17,
-			aliases = $18, hosts = $19, dialects = $20
+			aliases = $18, hosts = $19, dialects = $20, hidden = $21
 			WHERE id = $1`, append([]any{old.id}, productValues(p)...)...)
 	}
 	if err == nil && (old.Prefixes != p.Prefixes || old.Suffix != p.Suffix) { // the versions of all releases have changed

@@ -71,7 +71,7 @@ func fillStore(t *testing.T, s *db.Store) {
 		Notes: "https://example.com/{tag}", File: "app_{os}_{arch}", Origins: "https://example.com app:", Prefixes: "v app-", Suffix: "k3s[0-9]+", Match: "<9",
 		MinAge: 36 * time.Hour, RequireFiles: true, Channels: "lts <2\nedge * prereleases",
 		Upstreams: "github:me/app file:/srv/app", NotesHere: true, Links: catalog.LinksHostedOnly,
-		Aliases: "@me/app", Hosts: "updates.example.com:8443", Dialects: "npm checkpoint"}
+		Aliases: "@me/app", Hosts: "updates.example.com:8443", Dialects: "npm checkpoint", Hidden: true}
 	for i := range reflect.TypeFor[catalog.Product]().NumField() {
 		if name := reflect.TypeFor[catalog.Product]().Field(i).Name; name != "Syncs" && name != "Bundles" && reflect.ValueOf(app).Field(i).IsZero() {
 			t.Errorf("field %s of the product has no value", name)

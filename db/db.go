@@ -28,7 +28,7 @@ import (
 )
 
 // SchemaVersion is the version of the schema that this code reads and writes.
-const SchemaVersion = 6
+const SchemaVersion = 7
 
 // Store is an open store. It is safe for concurrent use.
 type Store struct {

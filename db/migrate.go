@@ -170,6 +170,7 @@ CREATE TABLE site_count (
     heaps BYTEA,
     PRIMARY KEY (product, site, span, day, build)
 );`,
+	`ALTER TABLE product ADD COLUMN hidden BOOLEAN NOT NULL DEFAULT false;`,
 }
 
 // layersStep separates what upstream says about releases from what the operator has decided.

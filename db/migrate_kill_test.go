@@ -96,9 +96,9 @@ func undoUpgrade(t *testing.T, name string, from int) upgradeState {
 		columns = "SELECT count(*) FROM information_schema.columns WHERE table_name IN ('product', 'report') AND column_name "
 	}
 	created := db.Tables(db.Steps[4])
-	var step2, step3, step4, step5, first, n, schema, setting int
-	err := d.QueryRow("SELECT ("+tables+"= 'session'), ("+tables+"IN ('hosted_file', 'applied_bundle')), ("+columns+"IN ('aliases', 'dialects')), ("+tables+"IN ('"+strings.Join(created, "', '")+"')), ("+columns+"= 'first'), ("+tables+"LIKE 'filler%'), "+
-		"(SELECT value FROM setting WHERE name = 'schema'), (SELECT count(*) FROM setting WHERE name = 'store')").Scan(&step2, &step3, &step4, &step5, &first, &n, &schema, &setting)
+	var step2, step3, step4, step5, first, step6, n, schema, setting int
+	err := d.QueryRow("SELECT ("+tables+"= 'session'), ("+tables+"IN ('hosted_file', 'applied_bundle')), ("+columns+"IN ('aliases', 'dialects')), ("+tables+"IN ('"+strings.Join(created, "', '")+"')), ("+columns+"= 'first'), ("+columns+"= 'hidden'), ("+tables+"LIKE 'filler%'), "+
+		"(SELECT value FROM setting WHERE name = 'schema'), (SELECT count(*) FROM setting WHERE name = 'store')").Scan(&step2, &step3, &step4, &step5, &first, &step6, &n, &schema, &setting)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,10 +114,10 @@ func undoUpgrade(t *testing.T, name string, from int) upgradeState {
 	if schema != from || n > 0 {
 		downgrade(t, name, from)
 	}
-	switch [8]int{schema, step2, setting, step3, step4, step5, first, n} {
-	case [8]int{2}, [8]int{3, 1, 1}, [8]int{4, 1, 1, 2}, [8]int{5, 1, 1, 2, 2}:
+	switch [9]int{schema, step2, setting, step3, step4, step5, first, step6, n} {
+	case [9]int{2}, [9]int{3, 1, 1}, [9]int{4, 1, 1, 2}, [9]int{5, 1, 1, 2, 2}, [9]int{6, 1, 1, 2, 2, len(created), 1}:
 		return notUpgraded
-	case [8]int{6, 1, 1, 2, 2, len(created), 1, fillers}:
+	case [9]int{7, 1, 1, 2, 2, len(created), 1, 1, fillers}:
 		return fullyUpgraded
 	}
 	return partlyUpgraded

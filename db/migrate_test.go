@@ -262,7 +262,8 @@ func downgrade(t testing.TB, name string, schema int) {
 	d := raw(t, name)
 	defer d.Close()
 	undo := []string{"DELETE FROM setting WHERE name = 'site'", "ALTER TABLE report DROP COLUMN first", "ALTER TABLE product DROP COLUMN upstreams", "ALTER TABLE product DROP COLUMN notes_here", "ALTER TABLE product DROP COLUMN links",
-		"ALTER TABLE product DROP COLUMN aliases", "ALTER TABLE product DROP COLUMN hosts", "ALTER TABLE product DROP COLUMN dialects"}
+		"ALTER TABLE product DROP COLUMN aliases", "ALTER TABLE product DROP COLUMN hosts", "ALTER TABLE product DROP COLUMN dialects",
+		"ALTER TABLE product DROP COLUMN hidden"}
 	for _, table := range db.Tables(strings.Join(db.Steps[2:], "\n")) {
 		undo = append(undo, "DROP TABLE IF EXISTS "+table)
 	}

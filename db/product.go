@@ -95,7 +95,7 @@ func (s *Store) DropProduct(ctx context.Context, name string, reports bool) erro
 			detail = "with its reports"
 		}
 		if used && !reports {
-			return catalog.InUse("product %s has recorded reports or checks", name)
+			return catalog.InUse("reports", "product %s has recorded reports or checks", name)
 		}
 		revision, err := countChange(ctx, tx, product)
 		if err != nil {
@@ -179,15 +179,15 @@ func insertProduct(ctx context.Context, tx *sql.Tx, p catalog.Product) (id int64
 	if id, err = next(ctx, tx, "product"); err != nil {
 		return 0, err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO product (id, title, repo, module, download, notes, origins, file, prefixes, suffix, versions, min_age, require_files, channels, upstreams, notes_here, links, aliases, hosts, dialects, name)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`, append(append([]any{id}, productValues(p)...), p.Name)...)
+	_, err = tx.ExecContext(ctx, `INSERT INTO product (id, title, repo, module, download, notes, origins, file, prefixes, suffix, versions, min_age, require_files, channels, upstreams, notes_here, links, aliases, hosts, dialects, hidden, name)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`, append(append([]any{id}, productValues(p)...), p.Name)...)
 	return id, err
 }
 
 // productValues returns the values of the columns of a product that can be changed.
 func productValues(p catalog.Product) []any {
 	return []any{p.Title, p.Repo, p.Module, p.Download, p.Notes, p.Origins, p.File, p.Prefixes, p.Suffix, p.Match, int64(p.MinAge / time.Second), p.RequireFiles, p.Channels,
-		p.Upstreams, p.NotesHere, p.Links, p.Aliases, p.Hosts, p.Dialects}
+		p.Upstreams, p.NotesHere, p.Links, p.Aliases, p.Hosts, p.Dialects, p.Hidden}
 }
 
 // checkRepo returns an error if the repository belongs to another product. Clients may ask
@@ -201,18 +201,18 @@ func checkRepo(ctx context.Context, tx *sql.Tx, p catalog.Product) error {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil
 	case err == nil:
-		err = catalog.InUse("repository %s belongs to product %s", p.Repo, other)
+		err = catalog.InUse("repo", "repository %s belongs to product %s", p.Repo, other)
 	}
 	return err
 }
 
 // productColumns are the columns that scanProduct scans.
-const productColumns = "id, name, title, repo, module, download, notes, origins, file, prefixes, suffix, versions, min_age, require_files, channels, upstreams, notes_here, links, aliases, hosts, dialects"
+const productColumns = "id, name, title, repo, module, download, notes, origins, file, prefixes, suffix, versions, min_age, require_files, channels, upstreams, notes_here, links, aliases, hosts, dialects, hidden"
 
 func scanProduct(rows *sql.Rows) (p product, err error) {
 	var minAge int64
 	err = rows.Scan(&p.id, &p.Name, &p.Title, &p.Repo, &p.Module, &p.Download, &p.Notes, &p.Origins, &p.File, &p.Prefixes, &p.Suffix, &p.Match, &minAge, &p.RequireFiles, &p.Channels,
-		&p.Upstreams, &p.NotesHere, &p.Links, &p.Aliases, &p.Hosts, &p.Dialects)
+		&p.Upstreams, &p.NotesHere, &p.Links, &p.Aliases, &p.Hosts, &p.Dialects, &p.Hidden)
 	p.MinAge = time.Duration(minAge) * time.Second
 	p.cleanTitle()
 	return p, err

@@ -7,53 +7,42 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"relcheck/checker/catalog"
 	"relcheck/checker/stats/rollup"
 )
 
-// Site is another store whose counts were added to this one.
-type Site struct {
-	Name     string
-	Store    string // ID of the store
-	Key      string // that has signed its last bundle, see [TrustedKey]
-	Products []SiteProduct
-
+// storedSite is a site without its products.
+type storedSite struct {
+	rollup.Site
 	id int64
 }
 
-// SiteProduct is the last bundle of a site that was applied to a product.
-type SiteProduct struct {
-	Product   string
-	Threshold int64      // all counts of the bundle are multiples of it
-	Through   rollup.Day // last day of the counts
-	Sequence  int64
-	Bundle    string // ID of the bundle
-	Created   time.Time
-	Applied   time.Time
-
+type storedSiteProduct struct {
+	rollup.SiteProduct
 	site int64
 }
 
 // Sites returns all sites, by name.
-func (s *Store) Sites(ctx context.Context) (all []Site, err error) {
+func (s *Store) Sites(ctx context.Context) (all []rollup.Site, err error) {
 	err = s.inSnapshot(ctx, func(tx *sql.Tx) error {
-		if all, err = query(ctx, tx, scanSite, "SELECT "+siteColumns+" FROM site WHERE name IS NOT NULL"); err != nil {
+		sites, err := query(ctx, tx, scanSite, "SELECT "+siteColumns+" FROM site WHERE name IS NOT NULL")
+		if err != nil {
 			return err
 		}
 		products, err := query(ctx, tx, scanSiteProduct, selectSiteProducts)
-		for i := range all {
+		for _, one := range sites {
 			for _, p := range products {
-				if p.site == all[i].id {
-					all[i].Products = append(all[i].Products, p)
+				if p.site == one.id {
+					one.Products = append(one.Products, p.SiteProduct)
 				}
 			}
-			slices.SortFunc(all[i].Products, func(a, b SiteProduct) int { return strings.Compare(a.Product, b.Product) })
+			slices.SortFunc(one.Products, func(a, b rollup.SiteProduct) int { return strings.Compare(a.Product, b.Product) })
+			all = append(all, one.Site)
 		}
 		return err
 	})
-	slices.SortFunc(all, func(a, b Site) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(all, func(a, b rollup.Site) int { return strings.Compare(a.Name, b.Name) })
 	return all, err
 }
 
@@ -63,12 +52,12 @@ const (
 		FROM site_product JOIN product ON product.id = site_product.product AND product.name IS NOT NULL`
 )
 
-func scanSite(rows *sql.Rows) (s Site, err error) {
+func scanSite(rows *sql.Rows) (s storedSite, err error) {
 	err = rows.Scan(&s.id, &s.Name, &s.Store, &s.Key)
 	return s, err
 }
 
-func scanSiteProduct(rows *sql.Rows) (p SiteProduct, err error) {
+func scanSiteProduct(rows *sql.Rows) (p storedSiteProduct, err error) {
 	var created, applied int64
 	err = rows.Scan(&p.site, &p.Product, &p.Threshold, &p.Through, &p.Sequence, &p.Bundle, &created, &applied)
 	p.Created, p.Applied = timeOf(created), timeOf(applied)
@@ -77,13 +66,13 @@ func scanSiteProduct(rows *sql.Rows) (p SiteProduct, err error) {
 
 // siteNamed returns a site without its products. The error wraps [ErrNotFound] if it does
 // not exist.
-func siteNamed(ctx context.Context, q querier, name string) (Site, error) {
+func siteNamed(ctx context.Context, q querier, name string) (storedSite, error) {
 	found, err := query(ctx, q, scanSite, "SELECT "+siteColumns+" FROM site WHERE name = $1", name)
 	if err == nil && len(found) == 0 {
 		err = fmt.Errorf("site %s: %w; list the sites with relcheck site list", name, ErrNotFound)
 	}
 	if err != nil {
-		return Site{}, err
+		return storedSite{}, err
 	}
 	return found[0], nil
 }
@@ -92,24 +81,24 @@ func siteNamed(ctx context.Context, q querier, name string) (Site, error) {
 // wraps [ErrNotFound] if the site does not exist, and [ErrInUse] if another one has the name.
 func (s *Store) RenameSite(ctx context.Context, name, to string) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error {
-		site, err := siteNamed(ctx, tx, name)
+		found, err := siteNamed(ctx, tx, name)
 		if err == nil {
-			err = s.renameSite(ctx, tx, site, to)
+			err = s.renameSite(ctx, tx, found, to)
 		}
 		return err
 	})
 }
 
-func (s *Store) renameSite(ctx context.Context, tx *sql.Tx, site Site, to string) error {
-	if to == site.Name {
+func (s *Store) renameSite(ctx context.Context, tx *sql.Tx, old storedSite, to string) error {
+	if to == old.Name {
 		return nil
 	}
 	err := checkSiteName(ctx, tx, to)
 	if err == nil {
-		_, err = tx.ExecContext(ctx, "UPDATE site SET name = $2 WHERE id = $1", site.id, to)
+		_, err = tx.ExecContext(ctx, "UPDATE site SET name = $2 WHERE id = $1", old.id, to)
 	}
 	if err == nil {
-		err = s.audit(ctx, tx, siteRenamed, "", site.Name+" to "+to)
+		err = s.audit(ctx, tx, siteRenamed, "", old.Name+" to "+to)
 	}
 	return err
 }
@@ -121,7 +110,7 @@ func checkSiteName(ctx context.Context, tx *sql.Tx, name string) error {
 	}
 	stores, err := query(ctx, tx, scanValue[string], "SELECT store FROM site WHERE name = $1", name)
 	if err == nil && len(stores) > 0 {
-		err = catalog.InUse("site %s has the counts of store %s", name, stores[0])
+		err = catalog.InUse("site", "site %s has the counts of store %s", name, stores[0])
 	}
 	return err
 }
@@ -130,9 +119,18 @@ func checkSiteName(ctx context.Context, tx *sql.Tx, name string) error {
 // exist. If the process is killed meanwhile, the site does not count any more, and a server
 // removes the rest.
 func (s *Store) RemoveSite(ctx context.Context, name string) error {
-	var removed Site
-	err := s.inTx(ctx, func(tx *sql.Tx) (err error) {
-		if removed, err = siteNamed(ctx, tx, name); err != nil {
+	err := s.DropSite(ctx, name)
+	if err == nil {
+		err = s.removeSites(ctx)
+	}
+	return err
+}
+
+// DropSite is like [Store.RemoveSite], but leaves it to [Store.Maintain] to remove the counts.
+func (s *Store) DropSite(ctx context.Context, name string) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		removed, err := siteNamed(ctx, tx, name)
+		if err != nil {
 			return err
 		}
 		if _, err = tx.ExecContext(ctx, "UPDATE site SET name = NULL WHERE id = $1", removed.id); err != nil {
@@ -140,10 +138,6 @@ func (s *Store) RemoveSite(ctx context.Context, name string) error {
 		}
 		return s.audit(ctx, tx, siteRemoved, "", fmt.Sprintf("%s with the counts of store %s", name, removed.Store))
 	})
-	if err == nil {
-		err = s.removeSites(ctx)
-	}
-	return err
 }
 
 // removeSites deletes the counts of removed sites.

@@ -81,26 +81,26 @@ func (s *Store) ApplyCounts(ctx context.Context, b SiteBundle, products []*Count
 }
 
 // siteOf returns the site of a bundle's store, and adds it if it does not exist.
-func (s *Store) siteOf(ctx context.Context, tx *sql.Tx, b SiteBundle) (Site, error) {
+func (s *Store) siteOf(ctx context.Context, tx *sql.Tx, b SiteBundle) (storedSite, error) {
 	found, err := query(ctx, tx, scanSite, "SELECT "+siteColumns+" FROM site WHERE store = $1 AND name IS NOT NULL", b.Store)
 	if err != nil {
-		return Site{}, err
+		return storedSite{}, err
 	}
-	site := Site{Name: b.Site, Store: b.Store, Key: b.Keys[0]}
+	added := storedSite{Site: rollup.Site{Name: b.Site, Store: b.Store, Key: b.Keys[0]}}
 	if b.Rename != "" {
-		site.Name = b.Rename
+		added.Name = b.Rename
 	}
 	if len(found) == 0 {
-		if err = checkSiteName(ctx, tx, site.Name); errors.Is(err, ErrInUse) {
+		if err = checkSiteName(ctx, tx, added.Name); errors.Is(err, ErrInUse) {
 			err = fmt.Errorf("%w: give this store, %s, another name with --site", err, b.Store)
 		}
 		if err == nil {
-			site.id, err = next(ctx, tx, "site")
+			added.id, err = next(ctx, tx, "site")
 		}
 		if err == nil {
-			_, err = tx.ExecContext(ctx, "INSERT INTO site (id, name, store, key) VALUES ($1, $2, $3, $4)", site.id, site.Name, site.Store, site.Key)
+			_, err = tx.ExecContext(ctx, "INSERT INTO site (id, name, store, key) VALUES ($1, $2, $3, $4)", added.id, added.Name, added.Store, added.Key)
 		}
-		return site, err
+		return added, err
 	}
 	if b.Rename != "" {
 		err = s.renameSite(ctx, tx, found[0], b.Rename)
@@ -115,7 +115,7 @@ func (s *Store) siteOf(ctx context.Context, tx *sql.Tx, b SiteBundle) (Site, err
 // replaceSiteKey changes the key of a site to one of the keys of a bundle. It returns an
 // error if the former key is still trusted: otherwise, each site could replace the counts of
 // another one.
-func replaceSiteKey(ctx context.Context, tx *sql.Tx, site Site, keys []string) error {
+func replaceSiteKey(ctx context.Context, tx *sql.Tx, site storedSite, keys []string) error {
 	if slices.Contains(keys, site.Key) {
 		return nil
 	}
@@ -129,7 +129,7 @@ func replaceSiteKey(ctx context.Context, tx *sql.Tx, site Site, keys []string) e
 	return err
 }
 
-func (s *Store) applyCounts(ctx context.Context, tx *sql.Tx, b SiteBundle, site Site, p *CountedProduct) (r CountsResult, err error) {
+func (s *Store) applyCounts(ctx context.Context, tx *sql.Tx, b SiteBundle, site storedSite, p *CountedProduct) (r CountsResult, err error) {
 	r = CountsResult{Product: p.Name, Site: site.Name}
 	product, err := productID(ctx, tx, p.Name)
 	if err != nil {

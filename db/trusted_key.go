@@ -8,17 +8,12 @@ import (
 	"strings"
 	"time"
 
+	"relcheck/checker/bundle"
 	"relcheck/checker/catalog"
 )
 
 // TrustedKey is a public key that bundles are verified with.
-type TrustedKey struct {
-	Key      string   // in the form of [golang.org/x/mod/sumdb/note]: NAME+HASH+KEY
-	Products []string // sorted names of the products that its bundles may contain; empty for all
-	Added    time.Time
-	Revoked  time.Time // zero if it is trusted
-	Counts   bool      // its bundles contain the counts of a site instead of releases
-}
+type TrustedKey = bundle.TrustedKey
 
 // TrustKey trusts a key for releases of some products, or of all if there are none. A key
 // that was trusted or revoked before is trusted for these from now on.

@@ -33,11 +33,11 @@ func testTrustedKeys(t *testing.T, name string) {
 			t.Errorf("got keys %+v (error %v), want %+v", got, err, want)
 		}
 	}
-	check(db.TrustedKey{home, []string{"app", "opa"}, at, time.Time{}, false}, db.TrustedKey{mirror, nil, at, at.Add(time.Hour), false})
+	check(db.TrustedKey{Key: home, Products: []string{"app", "opa"}, Added: at}, db.TrustedKey{Key: mirror, Added: at, Revoked: at.Add(time.Hour)})
 	if err := errors.Join(s.TrustKey(ctx, mirror, []string{"app"}, at.Add(3*time.Hour)), s.TrustKey(ctx, home, nil, at.Add(3*time.Hour))); err != nil {
 		t.Fatal(err)
 	}
-	check(db.TrustedKey{home, nil, at.Add(3 * time.Hour), time.Time{}, false}, db.TrustedKey{mirror, []string{"app"}, at.Add(3 * time.Hour), time.Time{}, false})
+	check(db.TrustedKey{Key: home, Added: at.Add(3 * time.Hour)}, db.TrustedKey{Key: mirror, Products: []string{"app"}, Added: at.Add(3 * time.Hour)})
 	if err := s.RevokeKey(ctx, "other+01234567+AQID", at); !errors.Is(err, db.ErrNotFound) || strings.Contains(err.Error(), "AQID") {
 		t.Errorf("unknown key: got error %v, want ErrNotFound with the name", err)
 	}

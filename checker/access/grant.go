@@ -3,6 +3,7 @@ package access
 import (
 	"crypto/sha256"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -20,7 +21,7 @@ type Hash [sha256.Size]byte
 func HashOf(secret string) Hash { return sha256.Sum256([]byte(secret)) }
 
 // Grant is what a store keeps of a sign-in link or a session. Both give a browser the
-// read access of a token.
+// access of a token.
 type Grant struct {
 	Hash    Hash   // hash of the secret
 	TokenID string // ID of the token
@@ -45,6 +46,11 @@ func NewLink(tokenID string, now time.Time) (g Grant, secret string) {
 // NewSession generates a session for a token, and returns it with its secret.
 func NewSession(tokenID string, now time.Time) (g Grant, secret string) {
 	return newGrant(sessionPrefix, tokenID, now.Add(SessionLifetime))
+}
+
+// SignInURL returns the URL of a sign-in link with a secret.
+func SignInURL(base, secret string) string {
+	return strings.TrimRight(base, "/") + "/sign-in?link=" + secret
 }
 
 func newGrant(prefix, tokenID string, expires time.Time) (g Grant, secret string) {

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base32"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -29,6 +30,14 @@ const (
 
 // Scopes lists all scopes.
 var Scopes = []Scope{Read, Release, Admin}
+
+// ParseScope returns the scope of a name.
+func ParseScope(name string) (Scope, error) {
+	if s := Scope(name); slices.Contains(Scopes, s) {
+		return s, nil
+	}
+	return "", fmt.Errorf("unknown scope %q: enter read, release or admin", name)
+}
 
 // Token is what a store keeps of a token.
 type Token struct {
@@ -95,6 +104,17 @@ func TokenID(text string) string {
 func (t *Token) Matches(text string) bool {
 	hash := HashOf(text)
 	return subtle.ConstantTimeCompare(hash[:], t.Hash[:]) == 1
+}
+
+// Named returns the newest valid token with a name or ID, or nil. The tokens are in the order
+// of their creation.
+func Named(all []Token, name string) *Token {
+	for i := range slices.Backward(all) {
+		if t := &all[i]; t.Valid() && (t.Name == name || t.ID == name) {
+			return t
+		}
+	}
+	return nil
 }
 
 // Valid reports whether the token has not been revoked.

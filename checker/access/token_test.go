@@ -70,6 +70,29 @@ func TestTokenID(t *testing.T) {
 	}
 }
 
+// TestNamed checks that the newest valid token of a name or ID is found.
+func TestNamed(t *testing.T) {
+	var all []access.Token
+	for _, name := range []string{"a", "b", "a", "a"} {
+		token, _ := access.NewToken(name, access.Read, time.Now())
+		all = append(all, token)
+	}
+	all[3].Revoked = time.Now()
+	for name, want := range map[string]*access.Token{"a": &all[2], "b": &all[1], all[0].ID: &all[0], all[3].ID: nil, "c": nil, "": nil} {
+		if got := access.Named(all, name); got != want {
+			t.Errorf("Named(%q) = %v, want %v", name, got, want)
+		}
+	}
+}
+
+func TestParseScope(t *testing.T) {
+	for name, valid := range map[string]bool{"read": true, "release": true, "admin": true, "": false, "Read": false, "root": false} {
+		if got, err := access.ParseScope(name); (err == nil) != valid || valid && got != access.Scope(name) {
+			t.Errorf("ParseScope(%q) = %q, %v, want valid %t", name, got, err, valid)
+		}
+	}
+}
+
 func TestCheckName(t *testing.T) {
 	for name, want := range map[string]bool{
 		"grafana": true, "Zoë's laptop": true, strings.Repeat("界", 100): true,

@@ -3,6 +3,7 @@ package catalog
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -50,6 +51,35 @@ func FormatChannels(channels []Channel) string {
 		b.WriteByte('\n')
 	}
 	return b.String()
+}
+
+// SetChannel returns the change that adds a channel, or replaces the one of its name. The
+// error is a [FieldError].
+func (p *Product) SetChannel(c Channel) (ProductPatch, error) {
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	others := slices.DeleteFunc(p.ChannelList(), func(old Channel) bool { return old.Name == c.Name })
+	return ProductPatch{"channels": FormatChannels(append(others, c))}, nil
+}
+
+// RemoveChannel returns the change that removes a channel. The error wraps [ErrNotFound] if
+// there is none of that name.
+func (p *Product) RemoveChannel(name string) (ProductPatch, error) {
+	if p.ChannelNamed(name) == nil {
+		return nil, fmt.Errorf("product %s has no channel %s: %w; list its channels with relcheck product channel list %[1]s", p.Name, name, ErrNotFound)
+	}
+	return ProductPatch{"channels": FormatChannels(slices.DeleteFunc(p.ChannelList(), func(c Channel) bool { return c.Name == name }))}, nil
+}
+
+// ChannelNamed returns the channel of a name, or nil.
+func (p *Product) ChannelNamed(name string) *Channel {
+	for _, c := range p.ChannelList() {
+		if c.Name == name {
+			return &c
+		}
+	}
+	return nil
 }
 
 // checkChannels returns a [FieldError] unless a list of channels is valid.

@@ -16,13 +16,19 @@ var ErrNotFound = errors.New("not found")
 // a repository that another product has.
 var ErrInUse = errors.New("in use")
 
+// InUseError is an error that is [ErrInUse]. Its text includes what to do instead.
+type InUseError struct {
+	Field string // whose value is in use, as in [FieldError]
+	Text  string
+}
+
 // InUse returns an error that is [ErrInUse] and has only the given text.
-func InUse(format string, args ...any) error { return inUse(fmt.Sprintf(format, args...)) }
+func InUse(field, format string, args ...any) error {
+	return &InUseError{field, fmt.Sprintf(format, args...)}
+}
 
-type inUse string
-
-func (e inUse) Error() string        { return string(e) }
-func (e inUse) Is(target error) bool { return target == ErrInUse }
+func (e *InUseError) Error() string        { return e.Text }
+func (e *InUseError) Is(target error) bool { return target == ErrInUse }
 
 // ErrLimit is wrapped by errors about a product or a release over the limit.
 var ErrLimit = errors.New("limit reached")

@@ -70,6 +70,9 @@ type Product struct {
 	// Links decides where links to files lead: one of [LinkChoices], or empty for hosted.
 	Links string
 
+	// Hidden leaves the product out of the lists of pages. Its own pages remain.
+	Hidden bool
+
 	// Syncs are the results of the last sync with each upstream, sorted by upstream. They
 	// are not settings.
 	Syncs []Sync

@@ -63,6 +63,14 @@ func rancher(name, title, repo, host string) Preset {
 	return p
 }
 
+// Check returns a [FieldError] if a product that was made from the preset lacks a setting.
+func (p *Preset) Check(made Product) error {
+	if p.Repo == "" && made.Repo == "" {
+		return fieldErrorf("repo", "preset %s is for any program: give the repository of yours, such as me/mytool", p.Name)
+	}
+	return nil
+}
+
 // Presets returns all presets, sorted by name.
 func Presets() []Preset {
 	all := slices.Clone(presets)

@@ -37,11 +37,11 @@ type ProductPatch map[string]string
 
 // ProductFields lists the names of the fields that can be changed, in flags and JSON.
 var ProductFields = []string{"title", "repo", "module", "download", "notes", "file", "origins", "tag_prefixes", "release_suffix", "match", "min_age", "require_files", "channels", "upstreams", "notes_here", "links",
-	"aliases", "hosts", "dialects"}
+	"aliases", "hosts", "dialects", "hidden"}
 
 // ExportFields lists the fields that an export contains: an import does not change whose
-// requests belong to a product.
-var ExportFields = slices.DeleteFunc(slices.Clone(ProductFields), func(name string) bool { return name == "hosts" })
+// requests belong to a product, and whether it is hidden.
+var ExportFields = slices.DeleteFunc(slices.Clone(ProductFields), func(name string) bool { return name == "hosts" || name == "hidden" })
 
 // texts returns pointers to the fields of p that are texts.
 func (p *Product) texts() map[string]*string {
@@ -52,7 +52,7 @@ func (p *Product) texts() map[string]*string {
 
 // flags returns pointers to the fields of p that are true or false.
 func (p *Product) flags() map[string]*bool {
-	return map[string]*bool{"require_files": &p.RequireFiles, "notes_here": &p.NotesHere}
+	return map[string]*bool{"require_files": &p.RequireFiles, "notes_here": &p.NotesHere, "hidden": &p.Hidden}
 }
 
 // Field returns the value of a field as text.
@@ -122,6 +122,17 @@ func (e ProductPatch) Apply(p Product) (Product, error) {
 	p.Prefixes = strings.Join(strings.Fields(p.Prefixes), " ")
 	p.Channels = FormatChannels(parseChannels(p.Channels))
 	return p, CheckProduct(p)
+}
+
+// CheckRemote returns a [FieldError] if a change of a product is not possible over the network.
+// Only commands set a file of the server as an upstream.
+func (e ProductPatch) CheckRemote(old Product) error {
+	for upstream := range strings.FieldsSeq(e["upstreams"]) {
+		if strings.HasPrefix(upstream, string(FileUpstream)+":") && !slices.Contains(old.UpstreamList(), upstream) {
+			return fieldErrorf("upstreams", "a file of the server can be an upstream only if it is set on the command line")
+		}
+	}
+	return nil
 }
 
 // CompareSettings returns the settings of an export that p lacks, and the names of the

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,17 +35,12 @@ same numbers up to the first that is not 0).`,
   relcheck product channel add myapp preview --prereleases`,
 	}, func(ctx context.Context, s *db.Store, args []string) error {
 		channel.Name = args[1]
-		var done string
-		if err := channel.Check(); err != nil {
-			return flagError(err)
-		}
+		done := "added"
 		err := setProduct(ctx, s, args[0], func(p catalog.Product) (catalog.ProductPatch, error) {
-			before := p.ChannelList()
-			channels := slices.DeleteFunc(slices.Clone(before), func(c catalog.Channel) bool { return c.Name == channel.Name })
-			if done = "added"; len(channels) < len(before) {
+			if p.ChannelNamed(channel.Name) != nil {
 				done = "changed"
 			}
-			return catalog.ProductPatch{"channels": catalog.FormatChannels(append(channels, channel))}, nil
+			return p.SetChannel(channel)
 		})
 		if err != nil {
 			return err
@@ -80,14 +74,7 @@ func channelRemove(streams IO) *cobra.Command {
 		Short:   "Remove a channel. Afterwards, its clients get an error.",
 		Example: "  relcheck product channel remove myapp lts",
 	}, func(ctx context.Context, s *db.Store, args []string) error {
-		err := setProduct(ctx, s, args[0], func(p catalog.Product) (catalog.ProductPatch, error) {
-			channels := p.ChannelList()
-			kept := slices.DeleteFunc(slices.Clone(channels), func(c catalog.Channel) bool { return c.Name == args[1] })
-			if len(kept) == len(channels) {
-				return nil, fmt.Errorf("product %s has no channel %s: list its channels with relcheck product channel list %[1]s", args[0], args[1])
-			}
-			return catalog.ProductPatch{"channels": catalog.FormatChannels(kept)}, nil
-		})
+		err := setProduct(ctx, s, args[0], func(p catalog.Product) (catalog.ProductPatch, error) { return p.RemoveChannel(args[1]) })
 		if err == nil {
 			fmt.Fprintf(streams.Err, "removed channel %s of %s\n", args[1], args[0])
 		}

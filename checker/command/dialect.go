@@ -23,6 +23,7 @@ import (
 	"relcheck/checker/download"
 	"relcheck/checker/server"
 	"relcheck/checker/server/dialect"
+	"relcheck/checker/server/manage"
 	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 )
@@ -201,7 +202,7 @@ func (testStore) MaxWaiting() int                        { return 1 }
 func (testStore) Others() int64                          { return 0 }
 func (testStore) OnCommit(func(time.Duration))           {}
 func (testStore) Ready() error                           { return nil }
-func (s testStore) As(who string) server.Editor          { return s.Store.As(who) }
+func (s testStore) As(who string) manage.Store           { return s.Store.As(who) }
 
 func (s testStore) Changes(ctx context.Context, since catalog.Revision) (catalog.Changes, error) {
 	c, err := s.Store.Changes(ctx, since)

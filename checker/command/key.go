@@ -1,7 +1,6 @@
 package command
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -92,10 +91,8 @@ bundle counts.`,
 				if err != nil {
 					return err
 				}
-				for _, k := range known {
-					if k.Key == key && !k.Revoked.IsZero() && !force {
-						return fmt.Errorf("key %s was revoked on %s: generate a new key, or add --force to trust it again", bundle.KeyID(v), k.Revoked.Format(time.DateOnly))
-					}
+				if err := bundle.CheckNotRevoked(known, key); err != nil && !force {
+					return fmt.Errorf("%w, or add --force to trust it again", err)
 				}
 				trust := s.TrustKey
 				if counts {
@@ -104,7 +101,7 @@ bundle counts.`,
 				if err := trust(cmd.Context(), key, products, time.Now()); err != nil {
 					return flagError(err)
 				}
-				fmt.Fprintf(streams.Err, "key %s is trusted for %s\n", bundle.KeyID(v), scopeText(products, counts))
+				fmt.Fprintf(streams.Err, "key %s is trusted for %s\n", bundle.KeyID(v), db.TrustedKey{Products: products, Counts: counts}.Scope())
 				return nil
 			})
 		},
@@ -114,15 +111,6 @@ bundle counts.`,
 	c.Flags().BoolVar(&counts, "counts", false, "trust the key for the counts of a site instead of releases")
 	c.Flags().BoolVar(&force, "force", false, "trust the key even if it was revoked")
 	return c
-}
-
-// scopeText describes what a key is trusted for.
-func scopeText(products []string, counts bool) string {
-	text := cmp.Or(strings.Join(products, ", "), "all products")
-	if counts {
-		text = "counts of " + text
-	}
-	return text
 }
 
 // listedKey is a key in JSON.
@@ -160,22 +148,12 @@ func keyList(streams IO) *cobra.Command {
 			if !k.Revoked.IsZero() {
 				state = "revoked " + k.Revoked.Format(time.DateOnly)
 			}
-			rows = append(rows, []string{storedKeyID(k), scopeText(k.Products, k.Counts), k.Added.Format(time.DateOnly), state})
+			rows = append(rows, []string{k.ID(), k.Scope(), k.Added.Format(time.DateOnly), state})
 		}
 		return printList(streams.Out, []string{"key", "products", "added", "state"}, rows)
 	})
 	jsonFlag(c, &asJSON)
 	return c
-}
-
-// storedKeyID returns the ID of a key of the store, or its text if this relcheck cannot
-// read it.
-func storedKeyID(k db.TrustedKey) string {
-	v, err := bundle.ParsePublicKey(k.Key)
-	if err != nil {
-		return k.Key
-	}
-	return bundle.KeyID(v)
 }
 
 func keyRevoke(streams IO) *cobra.Command {
@@ -198,7 +176,7 @@ same name, or the file of the public key.`,
 		if err := s.RevokeKey(ctx, k.Key, time.Now()); err != nil {
 			return err
 		}
-		fmt.Fprintf(streams.Err, "revoked key %s\n", storedKeyID(k))
+		fmt.Fprintf(streams.Err, "revoked key %s\n", k.ID())
 		return nil
 	})
 }
@@ -208,7 +186,7 @@ func findKey(keys []db.TrustedKey, text string) (db.TrustedKey, error) {
 	var found []db.TrustedKey
 	fromFile, _, _ := readPublicKey(text)
 	for _, k := range keys {
-		id := storedKeyID(k)
+		id := k.ID()
 		if id == text || k.Key == text || k.Key == fromFile {
 			return k, nil
 		}

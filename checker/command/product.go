@@ -56,8 +56,10 @@ presets with relcheck preset list.
 			if err != nil {
 				return flagError(err)
 			}
-			if preset != "" && base.Repo == "" && p.Repo == "" {
-				return usageError("--repo is missing: preset %s is for any program", preset)
+			if found := catalog.PresetNamed(preset); found != nil {
+				if err := found.Check(p); err != nil {
+					return flagError(err)
+				}
 			}
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
 				if err := s.AddProduct(cmd.Context(), p); err != nil {
@@ -159,7 +161,7 @@ func setProduct(ctx context.Context, s *db.Store, name string, patch func(catalo
 	}
 	changes, err := patch(p)
 	if err != nil {
-		return err
+		return flagError(err)
 	}
 	if p, err = changes.Apply(p); err != nil {
 		return flagError(err)

@@ -34,7 +34,7 @@ func newProductFlags() *productFlags {
 	for _, name := range []string{"module", "origins", "tag_prefixes", "upstreams", "aliases", "hosts", "dialects"} {
 		f.lists[name] = new([]string)
 	}
-	for _, name := range []string{"require_files", "notes_here"} {
+	for _, name := range []string{"require_files", "notes_here", "hidden"} {
 		f.bools[name] = new(bool)
 	}
 	return f
@@ -69,6 +69,7 @@ func (f *productFlags) add(c *cobra.Command) {
 	for name, usage := range map[string]string{
 		"require_files": "offer a release once it has files for the platforms of the previous release, or after 24h",
 		"notes_here":    "link to release notes on the pages of relcheck",
+		"hidden":        "leave the product out of the lists of pages",
 	} {
 		c.Flags().BoolVar(f.bools[name], flagOf(name), false, usage)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"strconv"
 	"strings"
@@ -123,11 +122,10 @@ func (f *releaseFlags) patch(tag string, in io.Reader) (e catalog.ReleasePatch, 
 	if err != nil {
 		return e, err
 	}
-	files := upstream.Checksums(sums, "")
-	if f.checksums != "" && len(files) == 0 {
-		return e, usageError("--checksums %s: the file contains no line of a checksum and a file name", f.checksums)
+	if f.checksums != "" {
+		err = upstream.SetChecksums(&e, sums)
 	}
-	return e, flagError(e.SetChecksums(maps.Values(files)))
+	return e, flagError(err)
 }
 
 // readText reads a file, or standard input if its name is "-". Without a name, the text is

@@ -1,12 +1,10 @@
 package command
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -52,44 +50,10 @@ or operator), the file that is offered for each platform and why, and the other 
 
 // releaseFields returns the rows of a release: a field, its value and its source.
 func releaseFields(p *catalog.Product, r *catalog.Release, layers [2]*catalog.Layer) (rows [][]string) {
-	up, op := new(catalog.Layer), new(catalog.Layer)
-	if layers[catalog.Upstream] != nil {
-		up = layers[catalog.Upstream]
+	for _, v := range p.Values(r, layers) {
+		rows = append(rows, []string{v.Name, v.Text, v.Source})
 	}
-	if layers[catalog.Operator] != nil {
-		op = layers[catalog.Operator]
-	}
-	add := func(name, value string, byOperator, byUpstream bool, otherwise string) {
-		from := otherwise
-		switch {
-		case byOperator:
-			from = "operator"
-		case byUpstream:
-			from = cmp.Or(up.List, "upstream")
-		}
-		if value != "" || byOperator {
-			rows = append(rows, []string{name, value, from})
-		}
-	}
-	add("tag", r.Tag, len(layers) > 0 && layers[catalog.Upstream] == nil, layers[catalog.Upstream] != nil, "")
-	add("title", r.Title, op.Title != nil, up.Title != nil, "")
-	add("date", formatMoment(r.Date), !op.Date().IsZero(), !up.Date().IsZero(), "")
-	add("created", formatMoment(r.Created), op.Created != nil, up.Created != nil, "")
-	add("notes", p.NotesURL(r), op.Notes != nil, up.Notes != nil, "template")
-	text := cmp.Or(op.Text, up.Text)
-	if text != nil {
-		add("notes text", count(int64(len(*text)), "byte")+" of Markdown", op.Text != nil, up.Text != nil, "")
-	}
-	add("pre-release", yesNo(r.Prerelease), op.Prerelease != nil, up.Prerelease != nil, "tag")
-	add("withdrawn", yesNo(r.Withdrawn)+suffix(r.Reason), op.Withdrawn != nil, up.Withdrawn != nil || up.Gone, "")
 	return rows
-}
-
-func suffix(reason string) string {
-	if reason == "" {
-		return ""
-	}
-	return ": " + reason
 }
 
 func yesNo(b bool) string {
@@ -97,13 +61,6 @@ func yesNo(b bool) string {
 		return "yes"
 	}
 	return "no"
-}
-
-func formatMoment(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339)
 }
 
 // printFiles prints the file that is offered for each platform and why, and then the other

@@ -19,6 +19,7 @@ import (
 	"relcheck/checker/access"
 	"relcheck/checker/printable"
 	"relcheck/checker/server"
+	"relcheck/checker/server/manage"
 	"relcheck/checker/syncer"
 	"relcheck/checker/upstream"
 	"relcheck/db"
@@ -35,8 +36,9 @@ type serveOptions struct {
 	backups    backup.Schedule
 	certs      []string      // PEM files; empty for no TLS
 	keys       []string      // of certs, in the same order
-	syncEvery  time.Duration // 0: never
+	syncEvery  time.Duration // 0: only on request
 	tokens     tokenFile
+	reader     upstream.Reader
 
 	files         string // folder; empty for none
 	fetchOnDemand bool
@@ -132,8 +134,8 @@ type store struct {
 	*db.Writer
 }
 
-// As returns the half that changes products and releases.
-func (s store) As(who string) server.Editor { return s.Store.As(who) }
+// As returns the half that people and programs change.
+func (s store) As(who string) manage.Store { return s.Store.As(who) }
 
 func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 	tune(ctx)
@@ -191,6 +193,7 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 	if in.certificates != nil {
 		o.Covers = in.certificates.Covers
 	}
+	o.Sync = o.syncNow(ctx, s)
 	handler, err := server.New(ctx, store{s, w}, log, o.Options)
 	if err != nil {
 		return err
@@ -212,6 +215,22 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 	return in.serve(ctx, l, handler)
 }
 
+// syncNow returns the function that syncs a product on request. It shares the rate limits of
+// upstreams with the syncs in the background, and ends with the server.
+func (o *serveOptions) syncNow(server context.Context, s *db.Store) func(ctx context.Context, tokenID, product string) ([]syncer.Result, error) {
+	return func(ctx context.Context, tokenID, product string) ([]syncer.Result, error) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(server, cancel)()
+		tokens, err := o.tokens.read()
+		if err != nil {
+			return nil, err
+		}
+		o.reader.SetTokens(tokens)
+		return (&syncer.Syncer{Store: s.As(tokenID), Reader: &o.reader}).Sync(ctx, product)
+	}
+}
+
 // background starts what a server does beside answering requests. The returned function
 // stops it and waits for its end.
 func background(ctx context.Context, log *slog.Logger, handler *server.Server, s *db.Store, w *db.Writer, keep db.Retention, o *serveOptions) (stop func()) {
@@ -225,7 +244,7 @@ func background(ctx context.Context, log *slog.Logger, handler *server.Server, s
 		tasks.Go(func() { o.backups.Run(ctx, s, log) })
 	}
 	if o.syncEvery > 0 {
-		syncs := &syncer.Syncer{Store: s.As(db.Server), Reader: new(upstream.Reader), Tokens: o.tokens.read}
+		syncs := &syncer.Syncer{Store: s.As(db.Server), Reader: &o.reader, Tokens: o.tokens.read}
 		tasks.Go(func() { syncs.Run(ctx, o.syncEvery, log) })
 	}
 	return func() {
@@ -280,7 +299,7 @@ func firstToken(ctx context.Context, s *db.Store, o *serveOptions, out io.Writer
 	if err := s.SetBaseURL(ctx, o.Base); err != nil {
 		return fmt.Errorf("record the base URL: %w", err)
 	}
-	token, _ := access.NewToken("first start", access.Read, time.Now())
+	token, _ := access.NewToken("first start", access.Admin, time.Now())
 	link, text := access.NewLink(token.ID, time.Now())
 	added, err := s.AddFirstToken(ctx, token, link)
 	if err != nil {
@@ -291,7 +310,7 @@ func firstToken(ctx context.Context, s *db.Store, o *serveOptions, out io.Writer
 		command += " --db " + printable.QuoteShell(s.Name())
 	}
 	if added {
-		fmt.Fprintf(out, "sign in at %s\n", signInLink(o.Base, text))
+		fmt.Fprintf(out, "sign in at %s\n", access.SignInURL(o.Base, text))
 		log.Info("the sign-in link is valid once, for one hour; create another one with: " + command)
 	} else {
 		log.Info("statistics require sign-in; create a link with: " + command)

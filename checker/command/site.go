@@ -71,7 +71,7 @@ each product. THROUGH is the last day of the counts. All counts are multiples of
 		}
 		var rows [][]string
 		for _, site := range sites {
-			key := storedKeyID(db.TrustedKey{Key: site.Key})
+			key := db.TrustedKey{Key: site.Key}.ID()
 			for _, p := range site.Products {
 				rows = append(rows, []string{site.Name, site.Store, key, p.Product, p.Through.String(), fmt.Sprint(p.Threshold), p.Applied.Format(time.DateTime), shortID(p.Bundle)})
 			}

@@ -3,8 +3,6 @@ package command
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -44,11 +42,12 @@ Scopes:
 			if err := checkTokenName(args[0]); err != nil {
 				return err
 			}
-			if !slices.Contains(access.Scopes, access.Scope(scope)) {
-				return usageError("--scope: unknown scope %q: enter read, release or admin", scope)
+			parsed, err := access.ParseScope(scope)
+			if err != nil {
+				return usageError("--scope: %w", err)
 			}
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
-				token, text := access.NewToken(args[0], access.Scope(scope), time.Now())
+				token, text := access.NewToken(args[0], parsed, time.Now())
 				if err := s.AddToken(cmd.Context(), token); err != nil {
 					return err
 				}
@@ -74,15 +73,16 @@ func checkTokenName(name string) error {
 const linkName = "browser"
 
 func tokenLink(streams IO) *cobra.Command {
-	var path, base string
+	var path, base, scope string
 	c := &cobra.Command{
 		Use:   "link [NAME]",
 		Short: "Print a link that signs a browser in.",
-		Long: `Print a link that signs a browser in to read statistics. The link can be used once,
-within an hour. The session ends after 30 days, when the browser signs out, or when
-its token is revoked. NAME is the name or ID of the session's token (default:
-"` + linkName + `"). If there is no such token, one with scope read is added.`,
+		Long: `Print a link that signs a browser in. The link can be used once, within an hour. The
+session can do what the scope of its token allows, see relcheck token add. It ends after
+30 days, when the browser signs out, or when its token is revoked. NAME is the name or ID
+of the session's token (default: "` + linkName + `"). If there is no such token, it is added.`,
 		Example: `  relcheck token link
+  relcheck token link ann --scope admin
   relcheck token link "Ann's laptop" --base-url https://releases.example.com`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name := linkName
@@ -95,8 +95,15 @@ its token is revoked. NAME is the name or ID of the session's token (default:
 			if err := printable.CheckURL(base); base != "" && err != nil {
 				return usageError("--base-url: %v", err)
 			}
+			parsed, err := access.ParseScope(scope)
+			if err != nil {
+				return usageError("--scope: %w", err)
+			}
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
-				token, err := linkToken(cmd.Context(), s, name, streams)
+				token, err := linkToken(cmd.Context(), s, name, parsed, streams)
+				if err == nil && token.Scope != parsed && cmd.Flags().Changed("scope") {
+					err = fmt.Errorf("token %s (%s) has scope %s: leave out --scope, or choose another name", token.ID, token.Name, token.Scope)
+				}
 				if err != nil {
 					return err
 				}
@@ -110,7 +117,7 @@ its token is revoked. NAME is the name or ID of the session's token (default:
 						return err
 					}
 				}
-				fmt.Fprintln(streams.Out, signInLink(base, text))
+				fmt.Fprintln(streams.Out, access.SignInURL(base, text))
 				fmt.Fprintf(streams.Err, "the link uses token %s and is valid once, until %s\n", token.ID, link.Expires.Local().Format("15:04 MST"))
 				if !known {
 					fmt.Fprintf(streams.Err, "the link opens %s; if the service has another URL, set it with --base-url\n", base)
@@ -121,35 +128,24 @@ its token is revoked. NAME is the name or ID of the session's token (default:
 	}
 	dbFlag(c, &path)
 	c.Flags().StringVar(&base, "base-url", "", "`URL` of the service (default: that of the server that has started last)")
+	c.Flags().StringVar(&scope, "scope", string(access.Read), "`scope` of a new token: read, release or admin")
 	return c
 }
 
-// linkToken returns the newest valid token with a name or ID, or adds one with scope
-// read.
-func linkToken(ctx context.Context, s *db.Store, name string, streams IO) (access.Token, error) {
+// linkToken returns the token for a sign-in link, which it adds if there is none.
+func linkToken(ctx context.Context, s *db.Store, name string, scope access.Scope, streams IO) (access.Token, error) {
 	all, err := s.Tokens(ctx)
 	if err != nil {
 		return access.Token{}, err
 	}
-	for _, t := range slices.Backward(all) {
-		if !t.Valid() || t.Name != name && t.ID != name {
-			continue
-		}
-		if !t.Allows(access.Read) {
-			return t, fmt.Errorf("token %s (%s) has scope %s, which does not permit reading statistics: choose another name", t.ID, t.Name, t.Scope)
-		}
-		return t, nil
+	if t := access.Named(all, name); t != nil {
+		return *t, nil
 	}
-	t, _ := access.NewToken(name, access.Read, time.Now()) // its text is not needed
+	t, _ := access.NewToken(name, scope, time.Now()) // its text is not needed
 	if err = s.AddToken(ctx, t); err == nil {
-		fmt.Fprintf(streams.Err, "added token %s (%s)\n", t.ID, t.Name)
+		fmt.Fprintf(streams.Err, "added token %s (%s) with scope %s\n", t.ID, t.Name, t.Scope)
 	}
 	return t, err
-}
-
-// signInLink returns the URL of a sign-in link.
-func signInLink(base, secret string) string {
-	return strings.TrimRight(base, "/") + "/sign-in?link=" + secret
 }
 
 // listedToken is a token in JSON.

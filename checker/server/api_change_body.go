@@ -82,20 +82,13 @@ func readRelease(r *http.Request) (p catalog.ReleasePatch, err error) {
 			files = append(files, catalog.File{Name: f.Name, URL: f.URL, Size: f.Size, SHA256: f.SHA256, SHA512: f.SHA512, MediaType: f.MediaType})
 		}
 	}
-	var sums map[string]catalog.File
-	if body.Checksums.value != nil {
-		sums = upstream.Checksums(*body.Checksums.value, "")
-		if len(sums) == 0 {
-			return p, invalid("checksums", "contains no line of a checksum and a file name")
-		}
-	}
 	for _, f := range files {
 		if err == nil {
 			err = p.SetFile(f)
 		}
 	}
-	if err == nil {
-		err = p.SetChecksums(maps.Values(sums))
+	if err == nil && body.Checksums.value != nil {
+		err = upstream.SetChecksums(&p, *body.Checksums.value)
 	}
 	return p, invalidField(err)
 }
@@ -134,6 +127,7 @@ func readProduct(r *http.Request) (catalog.ProductPatch, error) {
 		Aliases       nonNull[[]nonNull[string]]     `json:"aliases"`
 		Hosts         nonNull[[]nonNull[string]]     `json:"hosts"`
 		Dialects      nonNull[[]nonNull[string]]     `json:"dialects"`
+		Hidden        nonNull[bool]                  `json:"hidden"`
 	}
 	if err := readPatch(r, &body, strings.Join(slices.Sorted(slices.Values(catalog.ProductFields)), ", ")); err != nil {
 		return nil, err
@@ -161,7 +155,7 @@ func readProduct(r *http.Request) (catalog.ProductPatch, error) {
 			p[name] = all.String()
 		}
 	}
-	for name, flag := range map[string]nonNull[bool]{"require_files": body.RequireFiles, "notes_here": body.NotesHere} {
+	for name, flag := range map[string]nonNull[bool]{"require_files": body.RequireFiles, "notes_here": body.NotesHere, "hidden": body.Hidden} {
 		if flag.value != nil {
 			p[name] = strconv.FormatBool(*flag.value)
 		}
@@ -217,6 +211,7 @@ var patchTypes = map[string]string{
 	"tag_prefixes":  `an array of strings such as ["cli/v"]`,
 	"require_files": "true or false",
 	"notes_here":    "true or false",
+	"hidden":        "true or false",
 	"upstreams":     `an array of strings such as ["github:owner/repo"]`,
 	"aliases":       `an array of strings such as ["@me/app"]`,
 	"hosts":         `an array of strings such as ["updates.example.com"]`,

@@ -4,28 +4,14 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/server/manage"
 )
 
 const editTimeout = 10 * time.Second
-
-// Editor changes products and releases on behalf of a token. If the request is at
-// fault, its errors wrap errors of package catalog.
-type Editor interface {
-	// EditRelease changes or adds a release, and returns it.
-	EditRelease(ctx context.Context, product, tag string, e catalog.ReleasePatch) (catalog.Release, catalog.Outcome, error)
-	// Withdraw withdraws or restores a release.
-	Withdraw(ctx context.Context, product, tag string, withdrawn bool) (catalog.Release, catalog.Outcome, error)
-	// EditProduct changes or adds a product, and returns it.
-	EditProduct(ctx context.Context, name string, e catalog.ProductPatch) (catalog.Product, catalog.Outcome, error)
-	// DropProduct removes a product. If it has recorded reports, they are removed too if
-	// reports is true; otherwise that is an error.
-	DropProduct(ctx context.Context, name string, reports bool) error
-}
 
 func (s *Server) putRelease(w http.ResponseWriter, r *http.Request, id identity) error {
 	e, err := readRelease(r)
@@ -34,7 +20,7 @@ func (s *Server) putRelease(w http.ResponseWriter, r *http.Request, id identity)
 	}
 	product, done := r.PathValue("product"), catalog.Unchanged
 	var stored catalog.Release
-	err = s.change(r, id, func(ctx context.Context, by Editor) (err error) {
+	err = s.change(r, id, func(ctx context.Context, by manage.Store) (err error) {
 		stored, done, err = by.EditRelease(ctx, product, r.PathValue("version"), e)
 		return err
 	})
@@ -57,7 +43,7 @@ func (s *Server) putRelease(w http.ResponseWriter, r *http.Request, id identity)
 // deleteRelease answers DELETE /api/v1/products/{product}/releases/{version}: it withdraws
 // the release.
 func (s *Server) deleteRelease(w http.ResponseWriter, r *http.Request, id identity) error {
-	err := s.change(r, id, func(ctx context.Context, by Editor) error {
+	err := s.change(r, id, func(ctx context.Context, by manage.Store) error {
 		_, _, err := by.Withdraw(ctx, r.PathValue("product"), r.PathValue("version"), true)
 		return err
 	})
@@ -112,6 +98,7 @@ type apiSettings struct {
 	Aliases       []string     `json:"aliases"`
 	Hosts         []string     `json:"hosts"`
 	Dialects      []string     `json:"dialects"`
+	Hidden        bool         `json:"hidden"`
 }
 
 // apiChannel is the representation of a channel in the API.
@@ -126,7 +113,7 @@ func newAPISettings(p catalog.Product) apiSettings {
 		Origins: strings.Fields(p.Origins), TagPrefixes: strings.Fields(p.Prefixes), ReleaseSuffix: p.Suffix, Match: p.Match,
 		MinAge: catalog.FormatAge(p.MinAge), RequireFiles: p.RequireFiles, Channels: []apiChannel{},
 		Upstreams: strings.Fields(p.Upstreams), NotesHere: p.NotesHere, Links: p.Field("links"),
-		Aliases: strings.Fields(p.Aliases), Hosts: strings.Fields(p.Hosts), Dialects: strings.Fields(p.Dialects)}
+		Aliases: strings.Fields(p.Aliases), Hosts: strings.Fields(p.Hosts), Dialects: strings.Fields(p.Dialects), Hidden: p.Hidden}
 	for _, c := range p.ChannelList() {
 		s.Channels = append(s.Channels, apiChannel(c))
 	}
@@ -147,14 +134,16 @@ func (s *Server) putProduct(w http.ResponseWriter, r *http.Request, id identity)
 	if err != nil {
 		return err
 	}
-	for upstream := range strings.FieldsSeq(e["upstreams"]) {
-		if old, err := s.product(r.PathValue("product")); strings.HasPrefix(upstream, "file:") && (err != nil || !slices.Contains(old.UpstreamList(), upstream)) {
-			return invalid("upstreams", "a file of the server can be an upstream only if it is set on the command line")
-		}
+	var old catalog.Product
+	if known := s.snapshot.Load().products.get(r.PathValue("product")); known != nil {
+		old = known.Product
+	}
+	if err := e.CheckRemote(old); err != nil {
+		return invalidField(err)
 	}
 	var p catalog.Product
 	var done catalog.Outcome
-	err = s.change(r, id, func(ctx context.Context, by Editor) (err error) {
+	err = s.change(r, id, func(ctx context.Context, by manage.Store) (err error) {
 		p, done, err = by.EditProduct(ctx, r.PathValue("product"), e)
 		return err
 	})
@@ -173,7 +162,7 @@ func (s *Server) deleteProduct(w http.ResponseWriter, r *http.Request, id identi
 	if reports != "" && reports != "true" && reports != "false" {
 		return fail(http.StatusBadRequest, "invalid_query", "reports", "reports must be true or false")
 	}
-	err := s.change(r, id, func(ctx context.Context, by Editor) error {
+	err := s.change(r, id, func(ctx context.Context, by manage.Store) error {
 		return by.DropProduct(ctx, r.PathValue("product"), reports == "true")
 	})
 	switch {
@@ -186,11 +175,26 @@ func (s *Server) deleteProduct(w http.ResponseWriter, r *http.Request, id identi
 	return nil
 }
 
-// change makes a change on behalf of the request's token. Later requests are answered
-// with it. It does not stop if the client disconnects: changes are
-// idempotent, so the client can send the request again. It returns [catalog.ErrInUse] for
-// the caller to explain.
-func (s *Server) change(r *http.Request, id identity, f func(context.Context, Editor) error) error {
+// change makes a change, and returns the error for the client. It returns
+// [catalog.ErrInUse] for the caller to explain.
+func (s *Server) change(r *http.Request, id identity, f func(context.Context, manage.Store) error) error {
+	err := s.apply(r, id, f)
+	switch {
+	case errors.Is(err, catalog.ErrNotFound):
+		return s.unknownRelease(r.Context(), r.PathValue("product"))
+	case errors.Is(err, catalog.ErrLimit):
+		return fail(http.StatusConflict, "limit_reached", "", err.Error())
+	case errors.As(err, new(*catalog.FieldError)):
+		return invalidField(err)
+	}
+	return err
+}
+
+// apply makes a change on behalf of the request's token. Later requests are answered with
+// it. It does not stop if the client disconnects: changes are idempotent, so the client can
+// send the request again. If the request is at fault, the error wraps one of package
+// catalog; otherwise it is a failure.
+func (s *Server) apply(r *http.Request, id identity, f func(context.Context, manage.Store) error) error {
 	if s.store.Ready() != nil { // a database file that was replaced would lose the change
 		return notChanged()
 	}
@@ -198,16 +202,10 @@ func (s *Server) change(r *http.Request, id identity, f func(context.Context, Ed
 	defer cancel()
 	err := f(ctx, s.store.As(id.token.ID))
 	switch {
-	case errors.Is(err, catalog.ErrInUse):
+	case errors.Is(err, catalog.ErrInUse), errors.Is(err, catalog.ErrNotFound), errors.Is(err, catalog.ErrLimit), errors.As(err, new(*catalog.FieldError)):
 		return err
-	case errors.Is(err, catalog.ErrNotFound):
-		return s.unknownRelease(ctx, r.PathValue("product"))
-	case errors.Is(err, catalog.ErrLimit):
-		return fail(http.StatusConflict, "limit_reached", "", err.Error())
-	case errors.As(err, new(*catalog.FieldError)):
-		return invalidField(err)
 	case err != nil:
-		s.log.Error("cannot store a change of the catalog", "err", err)
+		s.log.Error("cannot store a change", "err", err)
 		return notChanged()
 	}
 	if err := s.refresh(ctx); err != nil {

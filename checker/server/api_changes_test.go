@@ -196,7 +196,7 @@ func failureOf(response string) string {
 func TestEditProducts(t *testing.T) {
 	s := newService(t)
 	_, token := s.tokenOf(t, access.Admin)
-	const defaults = `,"tag_prefixes":[],"release_suffix":"","match":"","min_age":"0s","require_files":false,"channels":[],"upstreams":[],"notes_here":false,"links":"hosted","aliases":[],"hosts":[],"dialects":[]}`
+	const defaults = `,"tag_prefixes":[],"release_suffix":"","match":"","min_age":"0s","require_files":false,"channels":[],"upstreams":[],"notes_here":false,"links":"hosted","aliases":[],"hosts":[],"dialects":[],"hidden":false}`
 	for _, c := range []struct{ method, path, body, want string }{
 		{"PUT", appPath, `{}`, `201 {"name":"app","title":"app","repo":"","module":"","download":"","notes":"","file":"","origins":[]` + defaults},
 		{"PUT", appPath, `{"title":"My App","repo":"me/app","download":"https://example.com/{tag}"}`,
@@ -455,12 +455,18 @@ func TestFailedLoginsAreThrottledInAPI(t *testing.T) {
 	}
 }
 
-// TestSignInWithReleaseToken checks that a release token cannot sign in, and that the
-// page gives the reason.
+// TestSignInWithReleaseToken checks that a browser with a release token gets to the pages
+// that manage releases, and sees no statistics.
 func TestSignInWithReleaseToken(t *testing.T) {
 	s := newService(t)
 	_, token := s.tokenOf(t, access.Release)
-	if got := s.visit(t, signInForm(token, "")); got.StatusCode != 403 || len(got.Cookies()) > 0 || !strings.Contains(got.body, "This token is for publishing releases") {
-		t.Errorf("got status %d, cookies %v and body %s; want 403 without cookies and the reason", got.StatusCode, got.Cookies(), got.body)
+	got := s.visit(t, signInForm(token, ""))
+	if got.StatusCode != 303 || got.Header.Get("Location") != "/manage" || len(got.Cookies()) != 1 {
+		t.Fatalf("got status %d, headers %v and body %s; want a redirect to /manage and a cookie", got.StatusCode, got.Header, got.body)
+	}
+	r := httptest.NewRequest("GET", "/products/opa", nil)
+	r.AddCookie(got.Cookies()[0])
+	if got := s.visit(t, r); got.StatusCode != 403 || !strings.Contains(got.body, "Your token does not permit this.") {
+		t.Errorf("statistics: got status %d and body %s; want 403 and the reason", got.StatusCode, got.body)
 	}
 }

@@ -144,7 +144,7 @@ func (s *Server) connectPage(w http.ResponseWriter, r *http.Request, id identity
 	case name != "":
 		data.Product = &p.Product
 	case id.role != anonymous: // others may not know which products there are
-		all := s.productsByTitle()
+		all := snap.listedProducts()
 		data.Products, data.More = all[:min(len(all), productsPerPage)], len(all) > productsPerPage
 		data.Hosts = s.hosts(snap, nil)
 	}

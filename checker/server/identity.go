@@ -15,6 +15,8 @@ type permission int
 const (
 	adminToken   permission = iota // an admin token; also what a route requires that states nothing
 	releaseToken                   // a token that may change releases
+	adminPage                      // an admin token or its session
+	releasePage                    // a token that may change releases, or its session
 	anyToken                       // a release or read token, or a session
 	readStats                      // a read token or a session
 	viewPublic                     // the same, or nothing if the operator publishes figures
@@ -53,7 +55,7 @@ func (s *Server) identify(r *http.Request) identity {
 	case id.err != nil:
 	case id.token != nil && id.token.Allows(access.Read):
 		id.role = reader
-	case id.token == nil && s.options.PublicStats:
+	case s.options.PublicStats && (id.token == nil || id.signedIn):
 		id.role = visitor
 	}
 	return id
@@ -65,8 +67,8 @@ func (s *Server) authorize(rt route, w http.ResponseWriter, r *http.Request) err
 	if rt.requires == open {
 		return rt.handler(w, r, identity{})
 	}
-	if rt.requires <= releaseToken && s.auth.crossOrigin.Check(r) != nil {
-		return crossOrigin()
+	if rt.requires < anyToken && s.auth.crossOrigin.Check(r) != nil {
+		return s.page(func(http.ResponseWriter, *http.Request, identity) error { return crossOrigin() })(w, r, identity{})
 	}
 	id := s.identify(r)
 	if rt.requires != optional {
@@ -79,7 +81,7 @@ func (s *Server) authorize(rt route, w http.ResponseWriter, r *http.Request) err
 }
 
 func (id identity) check(p permission) error {
-	scope := [...]access.Scope{adminToken: access.Admin, releaseToken: access.Release, anyToken: access.Release, readStats: access.Read, viewPublic: access.Read}[p]
+	scope := [...]access.Scope{adminToken: access.Admin, releaseToken: access.Release, adminPage: access.Admin, releasePage: access.Release, anyToken: access.Release, readStats: access.Read, viewPublic: access.Read}[p]
 	switch {
 	case id.role == reader && p >= anyToken, id.role == visitor && p == viewPublic:
 		return nil

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"relcheck/checker/access"
 	"relcheck/checker/catalog"
 	"relcheck/checker/server/pages"
 	"relcheck/checker/stats"
@@ -57,6 +58,9 @@ func (s *Server) sendPage(w http.ResponseWriter, r *http.Request, id identity, s
 		return err
 	}
 	setPageHeaders(w.Header())
+	if strings.HasPrefix(r.URL.Path, "/manage") { // otherwise browsers do not send the origin of a form over plain HTTP
+		w.Header().Set("Referrer-Policy", "same-origin")
+	}
 	c.send(w, r, status)
 	return nil
 }
@@ -64,7 +68,7 @@ func (s *Server) sendPage(w http.ResponseWriter, r *http.Request, id identity, s
 // visitor describes the client to the pages. Only a session can be ended, not a token in
 // the Authorization header.
 func (s *Server) visitor(r *http.Request, id identity) pages.Visitor {
-	return pages.Visitor{
+	v := pages.Visitor{
 		Root:     s.root,
 		Path:     r.URL.EscapedPath(),
 		Overview: id.role != anonymous,
@@ -72,6 +76,13 @@ func (s *Server) visitor(r *http.Request, id identity) pages.Visitor {
 		Public:   s.networks != nil,
 		SignedIn: id.signedIn,
 	}
+	if v.Overview {
+		v.Menu = s.snapshot.Load().menu()
+	}
+	if id.token != nil {
+		v.Releases, v.Admin = id.token.Allows(access.Release), id.token.Allows(access.Admin)
+	}
+	return v
 }
 
 func setPageHeaders(h http.Header) {
@@ -113,7 +124,7 @@ func (s *Server) index(w http.ResponseWriter, r *http.Request, id identity) erro
 }
 
 func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request, id identity) error {
-	all := s.productsByTitle()
+	all := s.snapshot.Load().listedProducts()
 	data := pages.OverviewData{Total: len(all), Base: s.options.Base, Search: s.newSearch(r, "product")}
 	if len(all) > 0 {
 		data.First = all[0]
@@ -144,8 +155,10 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request, id identit
 	return s.sendPage(w, r, id, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.Overview(v, data) })
 }
 
-func (s *Server) productsByTitle() (all []catalog.Product) {
-	for _, p := range s.snapshot.Load().products.all() {
+func (s *Server) productsByTitle() []catalog.Product { return s.snapshot.Load().productsByTitle() }
+
+func (s *snapshot) productsByTitle() (all []catalog.Product) {
+	for _, p := range s.products.all() {
 		all = append(all, p.Product)
 	}
 	slices.SortFunc(all, func(a, b catalog.Product) int {

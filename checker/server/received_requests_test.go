@@ -17,6 +17,7 @@ import (
 	"relcheck/checker/catalog"
 	"relcheck/checker/server"
 	"relcheck/checker/server/inbound"
+	"relcheck/checker/server/manage"
 	"relcheck/checker/stats/rollup"
 )
 
@@ -36,18 +37,18 @@ func (p *pausingStore) Record(ctx context.Context, product string, from checker.
 	return p.testStore.Record(ctx, product, from, r)
 }
 
-func (p *pausingStore) As(who string) server.Editor {
+func (p *pausingStore) As(who string) manage.Store {
 	return pausingStoreEditor{p, p.testStore.As(who)}
 }
 
 type pausingStoreEditor struct {
 	store *pausingStore
-	server.Editor
+	manage.Store
 }
 
 func (e pausingStoreEditor) EditRelease(ctx context.Context, product, version string, r catalog.ReleasePatch) (catalog.Release, catalog.Outcome, error) {
 	e.store.pause()
-	return e.Editor.EditRelease(ctx, product, version, r)
+	return e.Store.EditRelease(ctx, product, version, r)
 }
 
 func (p *pausingStore) Token(ctx context.Context, id string) (*access.Token, error) {

@@ -315,10 +315,10 @@ func TestProductFields(t *testing.T) {
 	p := s.newProduct(t, "app", "")
 	const sent = `{"title":"My App","repo":"me/app","module":"example.com/app","download":"https://e.com/{tag}","notes":"https://e.com/#{tag}","file":"app_{version}_{os}_{arch}.tar.gz",` +
 		`"origins":["https://a.example"],"tag_prefixes":["cli/v","x@"],"release_suffix":"[0-9]+","match":"<2000, >1","min_age":"36h","require_files":true,` +
-		`"channels":[{"name":"next","match":"","prereleases":true},{"name":"lts","match":">=1, <2","prereleases":false}],"upstreams":["github:https://api.github.com/repos/me/app","go:example.com/app"],"notes_here":true,"links":"upstream","aliases":["@me/App"],"hosts":["Updates.example.com."],"dialects":["npm"]}`
+		`"channels":[{"name":"next","match":"","prereleases":true},{"name":"lts","match":">=1, <2","prereleases":false}],"upstreams":["github:https://api.github.com/repos/me/app","go:example.com/app"],"notes_here":true,"links":"upstream","aliases":["@me/App"],"hosts":["Updates.example.com."],"dialects":["npm"],"hidden":true}`
 	const want = `{"name":"app","title":"My App","repo":"me/app","module":"example.com/app","download":"https://e.com/{tag}","notes":"https://e.com/#{tag}","file":"app_{version}_{os}_{arch}.tar.gz",` +
 		`"origins":["https://a.example"],"tag_prefixes":["cli/v","x@"],"release_suffix":"[0-9]+","match":"<2000, >1","min_age":"36h","require_files":true,` +
-		`"channels":[{"name":"lts","match":">=1,<2","prereleases":false},{"name":"next","match":"","prereleases":true}],"upstreams":["github:me/app","go:example.com/app"],"notes_here":true,"links":"upstream","aliases":["@me/App"],"hosts":["updates.example.com"],"dialects":["npm"]}`
+		`"channels":[{"name":"lts","match":">=1,<2","prereleases":false},{"name":"next","match":"","prereleases":true}],"upstreams":["github:me/app","go:example.com/app"],"notes_here":true,"links":"upstream","aliases":["@me/App"],"hosts":["updates.example.com"],"dialects":["npm"],"hidden":true}`
 	for _, body := range []string{sent, want, `{}`} {
 		if got := strings.TrimSpace(p.want("200", "PUT", "", body)); got != want {
 			t.Errorf("PUT %s: got  %s\nwant %s", body, got, want)
@@ -381,8 +381,8 @@ func TestProductFields(t *testing.T) {
 	if got := strings.TrimSpace(p.want("200", "PUT", "", `{}`)); got != want {
 		t.Errorf("after errors: got  %s\nwant %s", got, want)
 	}
-	if got := p.want("200", "PUT", "", `{"tag_prefixes":[],"release_suffix":"","match":"","min_age":"","require_files":false,"file":"","channels":[],"origins":[],"upstreams":[],"notes_here":false,"links":"hosted","aliases":[],"hosts":[],"dialects":[]}`); !strings.Contains(got,
-		`"file":"","origins":[],"tag_prefixes":[],"release_suffix":"","match":"","min_age":"0s","require_files":false,"channels":[],"upstreams":[],"notes_here":false,"links":"hosted","aliases":[],"hosts":[],"dialects":[]}`) {
+	if got := p.want("200", "PUT", "", `{"tag_prefixes":[],"release_suffix":"","match":"","min_age":"","require_files":false,"file":"","channels":[],"origins":[],"upstreams":[],"notes_here":false,"links":"hosted","aliases":[],"hosts":[],"dialects":[],"hidden":false}`); !strings.Contains(got,
+		`"file":"","origins":[],"tag_prefixes":[],"release_suffix":"","match":"","min_age":"0s","require_files":false,"channels":[],"upstreams":[],"notes_here":false,"links":"hosted","aliases":[],"hosts":[],"dialects":[],"hidden":false}`) {
 		t.Errorf("reset: got %s, want no values", got)
 	}
 }

@@ -63,10 +63,15 @@ func sample(pattern string) (method, path string) {
 }
 
 // allowedScopes returns the scopes of tokens that may use a route that is not public. A
-// new route that changes something needs an admin token unless it is listed here.
+// new route that changes something needs an admin token unless it is listed here. The pages
+// below /manage also accept sessions.
 func allowedScopes(pattern string) []access.Scope {
 	method, path, _ := strings.Cut(pattern, " ")
 	switch isRelease := strings.HasPrefix(path, "/api/v1/products/{product}/releases"); {
+	case path == "/manage", strings.HasPrefix(path, "/manage/products/{product}/release"):
+		return []access.Scope{access.Release, access.Admin}
+	case strings.HasPrefix(path, "/manage/"):
+		return []access.Scope{access.Admin}
 	case isRelease && method == "GET":
 		return []access.Scope{access.Read, access.Release, access.Admin}
 	case isRelease:
@@ -138,11 +143,17 @@ func (s *service) checkRefusals(t *testing.T, patterns []string, more ...server.
 			"a session of an unknown token": withCookie(orphanSession),
 			"an unknown session":            withCookie(unknownSession),
 			"a malformed session":           withCookie("aaaaaaaa.4000000000.AAAA"),
-			"a session of a release token":  withCookie(releaseSession),
 		} {
 			w.checkRefused(pattern, name, c, 401, "sign_in invalid_token")
 		}
 		allowed := allowedScopes(pattern)
+		isPage := strings.Contains(pattern, " /manage")
+		switch {
+		case !strings.HasPrefix(pattern, "GET ") && !isPage:
+			w.checkRefused(pattern, "a session of a release token", withCookie(releaseSession), 401, "sign_in")
+		case !slices.Contains(allowed, access.Release):
+			w.checkRefused(pattern, "a session of a release token", withCookie(releaseSession), 403, "insufficient_scope")
+		}
 		for scope, k := range w.tokens {
 			if !slices.Contains(allowed, scope) {
 				w.checkRefused(pattern, "a token of scope "+string(scope), bearer(k[1]), 403, "insufficient_scope")
@@ -152,7 +163,9 @@ func (s *service) checkRefusals(t *testing.T, patterns []string, more ...server.
 		if strings.HasPrefix(pattern, "GET ") {
 			continue
 		}
-		w.checkRefused(pattern, "a session of an admin token", withCookie(adminSession), 401, "sign_in")
+		if !isPage {
+			w.checkRefused(pattern, "a session of an admin token", withCookie(adminSession), 401, "sign_in")
+		}
 		w.checkRefused(pattern, "a valid token from another site", bearer(valid[1]), 403, "cross_origin", "Sec-Fetch-Site", "cross-site")
 		w.checkRefused(pattern, "a valid token from another origin", bearer(valid[1]), 403, "cross_origin", "Origin", "https://evil.example")
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,7 @@ import (
 	"relcheck/checker/server/ratelimit"
 	"relcheck/checker/stats/public"
 	"relcheck/checker/stats/rollup"
+	"relcheck/checker/syncer"
 )
 
 // DefaultProduct is the product of POST /v1/version.
@@ -70,6 +72,9 @@ type Options struct {
 	// StaleAfter is the age of the last successful sync at which an upstream is stale.
 	// Default: [catalog.StaleAfter].
 	StaleAfter time.Duration
+	// Sync reads the releases of a product from its upstreams on behalf of a token; nil if
+	// the server does not.
+	Sync func(ctx context.Context, tokenID, product string) ([]syncer.Result, error)
 }
 
 // Backups describes the backups of the store.
@@ -260,7 +265,7 @@ type route struct {
 }
 
 func (s *Server) routes() []route {
-	return append(s.sectionRoutes(), []route{
+	return slices.Concat(s.sectionRoutes(), s.manageRoutes(), []route{
 		{"GET /api/v1/products", s.limitQueryTime(checkParameters(s.apiProducts, "page", "per_page")), viewPublic},
 		{"GET /api/v1/products/{product}/stats", s.limitQueryTime(checkParameters(s.apiTables, statsParameters[:len(statsParameters)-1]...)), readStats},
 		{"GET /api/v1/products/{product}/stats/{table}", s.limitQueryTime(checkParameters(s.apiTable, statsParameters...)), readStats},
@@ -291,7 +296,7 @@ func (s *Server) routes() []route {
 		{"GET /sign-in", s.page(s.showSignIn), optional},
 		{"POST /sign-in", s.page(s.signIn), optional},
 		{"POST /sign-out", s.page(s.signOut), optional},
-	}...)
+	})
 }
 
 // handler answers a request, or returns an error for [Server.handle] to answer. The

@@ -18,6 +18,7 @@ import (
 	"relcheck/checker/access"
 	"relcheck/checker/catalog"
 	"relcheck/checker/server"
+	"relcheck/checker/server/manage"
 	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 	"relcheck/db/pgtest"
@@ -46,7 +47,7 @@ type testStore struct {
 	*db.Writer
 }
 
-func (h testStore) As(who string) server.Editor { return h.Store.As(who) }
+func (h testStore) As(who string) manage.Store { return h.Store.As(who) }
 
 func newService(t testing.TB, releases ...catalog.Release) *service {
 	t.Helper()

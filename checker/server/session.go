@@ -70,12 +70,15 @@ func (s *Server) sessionToken(r *http.Request, secret string) (*access.Token, er
 	switch f, ok := errors.AsType[*failure](err); {
 	case ok && f.status == http.StatusTooManyRequests:
 		return nil, nil
-	case err != nil || t == nil || !t.Allows(access.Read):
+	case err != nil || t == nil || !canSignIn(t):
 		return nil, err
 	}
 	s.auth.usage.record(t, time.Now())
 	return t, nil
 }
+
+// canSignIn reports whether pages show a token's session anything.
+func canSignIn(t *access.Token) bool { return t.Allows(access.Read) || t.Allows(access.Release) }
 
 // startSession signs a browser in with a token, or uses the sign-in link if there is one.
 // It ends the session that the browser had.

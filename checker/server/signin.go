@@ -48,7 +48,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, id identity) err
 		link, look = text, s.verifyLink
 	}
 	t, err := look(r, text)
-	if err == nil && !t.Allows(access.Read) {
+	if err == nil && !canSignIn(t) {
 		err = insufficientScope(t, access.Read)
 	}
 	if err == nil {
@@ -57,7 +57,11 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, id identity) err
 	if err != nil {
 		return s.refuse(w, r, id, err)
 	}
-	http.Redirect(w, r, s.localURL(r.PostForm.Get("next")), http.StatusSeeOther)
+	next := s.localURL(r.PostForm.Get("next"))
+	if next == s.root+"/" && !t.Allows(access.Read) {
+		next = s.root + "/manage"
+	}
+	http.Redirect(w, r, next, http.StatusSeeOther)
 	return nil
 }
 
@@ -169,7 +173,7 @@ func (s *Server) newSignInData(w http.ResponseWriter, r *http.Request, f *failur
 	switch {
 	case r.URL.Path == "/sign-in":
 		page.Next = s.localURL(r.FormValue("next"))
-	case r.Method == http.MethodGet:
+	case r.Method == http.MethodGet, strings.HasPrefix(r.URL.Path, "/manage"): // a form has the URL of its page
 		page.Next = s.localURL(s.root + r.URL.RequestURI())
 	}
 	if f != nil {

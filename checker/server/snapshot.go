@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/server/pages"
 	"relcheck/checker/stats"
 	"relcheck/checker/version"
 )
@@ -25,6 +26,7 @@ type snapshot struct {
 	entries   *entries
 	directory *directory
 	answers   *answerCache
+	menu      func() *pages.Menu
 
 	report    *call // shared by all requests of reportPath
 	reportErr error // if that has no product
@@ -62,7 +64,9 @@ type channel struct {
 
 // newSnapshot returns the snapshot of an empty catalog.
 func newSnapshot(l *links, es *entries) *snapshot {
-	return &snapshot{links: l, entries: es, directory: newDirectory(nil), answers: newAnswerCache()}
+	s := &snapshot{links: l, entries: es, directory: newDirectory(nil), answers: newAnswerCache()}
+	s.menu = sync.OnceValue(s.newMenu)
+	return s
 }
 
 func (s *snapshot) with(c catalog.Changes, now time.Time) *snapshot {
@@ -125,8 +129,9 @@ func (s *snapshot) next() (at time.Time) {
 
 // copy returns a copy that can be changed.
 func (s *snapshot) copy() *snapshot {
-	next := &snapshot{s.revision, s.products.copy(), s.repos.copy(), map[string]time.Time{}, s.links, s.entries, s.directory, newAnswerCache(), nil, nil}
+	next := &snapshot{s.revision, s.products.copy(), s.repos.copy(), map[string]time.Time{}, s.links, s.entries, s.directory, newAnswerCache(), nil, nil, nil}
 	maps.Copy(next.waiting, s.waiting)
+	next.menu = sync.OnceValue(next.newMenu)
 	return next
 }
 

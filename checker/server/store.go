@@ -8,6 +8,7 @@ import (
 	"relcheck/checker"
 	"relcheck/checker/access"
 	"relcheck/checker/catalog"
+	"relcheck/checker/server/manage"
 	"relcheck/checker/stats/public"
 	"relcheck/checker/stats/rollup"
 )
@@ -69,8 +70,8 @@ type Store interface {
 	HostFile(ctx context.Context, product, tag string, f catalog.HostedFile) error
 	// MarkDamaged records the time at which content was found damaged.
 	MarkDamaged(ctx context.Context, sha256 string, at time.Time) error
-	// As returns an editor that changes products and releases on behalf of a token.
-	As(tokenID string) Editor
+	// As returns the store for changes on behalf of a token.
+	As(tokenID string) manage.Store
 	// Link returns the token of a sign-in link, and Session that of a session, even if
 	// the token is revoked. They return nil if the link or session is not valid.
 	Link(ctx context.Context, hash access.Hash) (*access.Token, error)

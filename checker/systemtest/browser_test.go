@@ -62,7 +62,7 @@ func TestBrowser(t *testing.T) {
 	}
 	config, err := json.Marshal(map[string]any{
 		"full": full, "installed": servePages(t, installed), "one": servePages(t, oneReport(t)), "empty": servePages(t, filepath.Join(t.TempDir(), "empty.db")),
-		"public": publicServer, "unpublished": unpublished,
+		"public": publicServer, "unpublished": unpublished, "managed": managedPages(t),
 		"odd": servePages(t, oddStore(t)), "hosting": hostingPages(t), "secure": servePages(t, filepath.Join(t.TempDir(), "secure.db"), "--base-url", "https://relcheck.test"),
 		"spares": spares, "below": "v1.0.0", "affected": affected(t, full.Base, strings.TrimSpace(relcheck(t, "token", "add", "api", "--db", file)), "v1.0.0"),
 	})

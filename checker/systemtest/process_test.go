@@ -20,6 +20,7 @@ import (
 	"relcheck/checker"
 	"relcheck/checker/command"
 	"relcheck/checker/server"
+	"relcheck/checker/server/manage"
 	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 	"relcheck/db/pgtest"
@@ -79,7 +80,7 @@ func (e early) Record(_ context.Context, product string, from checker.Platform, 
 	return 0, nil
 }
 
-func (e early) As(who string) server.Editor { return e.Store.As(who) }
+func (e early) As(who string) manage.Store { return e.Store.As(who) }
 
 func serveEarly(path, schema string) {
 	ctx := context.Background()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -74,6 +75,10 @@ func TestTokensAreNotStored(t *testing.T) {
 	for _, text := range []string{first, token} {
 		c := s.signIn(t, text)
 		secrets, valid = append(secrets, c.Value), append(valid, c.Value)
+		if text == first { // of an admin token
+			made := s.newToken(t, c)
+			secrets, valid = append(secrets, made), append(valid, made)
+		}
 		s.visit(t, "GET", "/sign-in?link="+secretOf(text)+"x", nil, "Authorization", "Bearer "+text, "Cookie", "relcheck="+c.Value, "Referer", first)
 	}
 	for _, text := range secrets {
@@ -94,6 +99,21 @@ func TestTokensAreNotStored(t *testing.T) {
 	if !strings.Contains(s.errs.String(), `"msg":"stopped"`) {
 		t.Errorf("got a log without its end: %s", s.errs.String())
 	}
+}
+
+// newToken adds a token on the page of tokens, and returns it.
+func (p *process) newToken(t *testing.T, session *http.Cookie) string {
+	t.Helper()
+	res, notice := p.visit(t, "POST", "/manage/tokens", url.Values{"form": {"add"}, "name": {"third"}, "scope": {"read"}}, "Cookie", session.Name+"="+session.Value)
+	if notice == nil {
+		t.Fatalf("add a token: got %s, want a cookie with it", res.Status)
+	}
+	text, err := base64.RawURLEncoding.DecodeString(notice.Value)
+	token := regexp.MustCompile(`rcr_\w+`).FindString(string(text))
+	if err != nil || token == "" {
+		t.Fatalf("add a token: got cookie %s and error %v, want a token in it", text, err)
+	}
+	return token
 }
 
 // lastUse matches the hour of the last use in the list of tokens.

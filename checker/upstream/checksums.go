@@ -2,12 +2,23 @@ package upstream
 
 import (
 	"cmp"
+	"maps"
 	"path"
 	"regexp"
 	"strings"
 
 	"relcheck/checker/catalog"
 )
+
+// SetChecksums sets the checksums of files of a release from a text that [Checksums] can
+// parse. The error is a [catalog.FieldError].
+func SetChecksums(e *catalog.ReleasePatch, text string) error {
+	files := Checksums(text, "")
+	if len(files) == 0 {
+		return &catalog.FieldError{Field: "checksums", Text: "the text contains no line of a checksum and a file name"}
+	}
+	return e.SetChecksums(maps.Values(files))
+}
 
 var (
 	// The line of sha256sum -b: a hash, a space, a space or an asterisk, and a name.

@@ -31,17 +31,17 @@ var labels = map[string]string{
 func explain(name, text string) string {
 	label, ok := labels[name]
 	if !ok {
-		return sentence(text)
+		return Sentence(text)
 	}
 	rest, found := strings.CutPrefix(text, name+"=")
 	if !found {
 		rest, found = strings.CutPrefix(text, name+": ")
 	}
 	if !found {
-		return sentence(label + strings.TrimPrefix(text, name))
+		return Sentence(label + strings.TrimPrefix(text, name))
 	}
 	words := strings.NewReplacer("after to=", "after ", " to=", " to ", "..", " and ")
-	return sentence(label + ": " + words.Replace(rest))
+	return Sentence(label + ": " + words.Replace(rest))
 }
 
 // formError returns the errors of a form with these parameters. The anchor is empty for

@@ -3,6 +3,7 @@ package pages
 import (
 	"cmp"
 	"html/template"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -26,6 +27,7 @@ type ReleaseData struct {
 type releasePage struct {
 	ReleaseData
 	Tabs         []link
+	Edit         string // URL of the page that changes the release, or empty
 	Tag          string
 	Title        string // if it is not the tag
 	State, Class string
@@ -56,6 +58,9 @@ func ReleasePage(v Visitor, d ReleaseData) ([]byte, error) {
 		for i := range page.Tabs {
 			page.Tabs[i].Current = strings.HasSuffix(page.Tabs[i].URL, "/releases")
 		}
+	}
+	if v.Releases {
+		page.Edit = Address(v.Root+ManagePath(d.Product.Name)+"/release", url.Values{"tag": {r.Tag}})
 	}
 	page.State, page.Class = releaseState(&r.Release, d.Latest)
 	if !r.Date.IsZero() {

@@ -20,6 +20,15 @@ type Visitor struct {
 	Reader   bool   // may see all statistics
 	Public   bool   // the server publishes figures
 	SignedIn bool   // has a session, and so can sign out
+	Releases bool   // may change releases
+	Admin    bool   // may change everything
+	Menu     *Menu  // products to switch to, or nil
+}
+
+// Menu lists products to switch to. Visitors share it until the products change.
+type Menu struct {
+	Products []catalog.Product
+	More     bool // there are more products
 }
 
 // pageData is what the base template shows around the body of a page.
@@ -28,6 +37,7 @@ type pageData struct {
 	Title    string
 	Nav      []link
 	SignedIn bool
+	Menu     *Menu
 	Body     any
 }
 
@@ -39,7 +49,7 @@ type link struct {
 
 func render(name string, v Visitor, title string, body any) ([]byte, error) {
 	var b bytes.Buffer
-	if err := site().templates[name].ExecuteTemplate(&b, "base", pageData{v.Root, title, v.navigation(), v.SignedIn, body}); err != nil {
+	if err := site().templates[name].ExecuteTemplate(&b, "base", pageData{v.Root, title, v.navigation(), v.SignedIn, v.Menu, body}); err != nil {
 		return nil, fmt.Errorf("render page %s: %w", name, err)
 	}
 	return b.Bytes(), nil
@@ -57,7 +67,10 @@ func (v Visitor) navigation() []link {
 	if v.Overview {
 		all = append([]link{{Text: "Products", URL: "/"}}, all...)
 	}
-	if !v.Reader {
+	if v.Releases {
+		all = append(all, link{Text: "Manage", URL: "/manage"})
+	}
+	if !v.Reader && !v.SignedIn {
 		all = append(all, link{Text: "Sign in", URL: "/sign-in"})
 	}
 	return v.links(all...)
@@ -77,6 +90,9 @@ func (v Visitor) tabs(p *catalog.Product, query url.Values) []link {
 	if v.Public && v.Reader {
 		all = append(all, link{Text: "Public figures", URL: root + "/public"})
 	}
+	if v.Releases {
+		all = append(all, link{Text: "Manage", URL: ManagePath(p.Name) + "/releases"})
+	}
 	all = v.links(all...)
 	for i := range all[:statistics] {
 		all[i].URL = Address(all[i].URL, query)
@@ -93,10 +109,11 @@ func Error(v Visitor, status int, message string) ([]byte, error) {
 	return render("error", v, title, struct {
 		Status      int
 		Title, Text string
-	}{status, title, sentence(message)})
+	}{status, title, Sentence(message)})
 }
 
-func sentence(text string) string {
+// Sentence begins a text with a capital letter and ends it with a full stop.
+func Sentence(text string) string {
 	if text == "" {
 		return ""
 	}

@@ -18,7 +18,7 @@ func (d SignInData) Message() string { return signInMessages[d.Error] }
 var signInMessages = map[string]string{
 	"invalid_token":      "This token is not valid or was revoked.",
 	"invalid_link":       "This link is not valid: it was already used, has expired, or is incomplete. To get another one, run relcheck token link on the server's machine.",
-	"insufficient_scope": "This token is for publishing releases and does not give access to statistics.",
+	"insufficient_scope": "Your token does not permit this. Sign in with another one.",
 	"too_many_attempts":  "Too many invalid tokens were sent from your IP address. Try again in a minute.",
 	"unavailable":        "The token cannot be verified right now. Try again soon.",
 	"cross_origin":       "Another site tried to sign you in here. Continue only if you want to sign in.",

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"regexp"
 	"slices"
+	"time"
 )
 
 // LocalSite selects the counts of the store itself, without its sites.
@@ -13,6 +14,25 @@ var siteName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 
 // ValidSite reports whether a site can have a name.
 func ValidSite(name string) bool { return siteName.MatchString(name) && name != LocalSite }
+
+// Site is another store whose counts were added to this one.
+type Site struct {
+	Name     string
+	Store    string // ID of the store
+	Key      string // that has signed its last bundle
+	Products []SiteProduct
+}
+
+// SiteProduct is the last bundle of a site that was applied to a product.
+type SiteProduct struct {
+	Product   string
+	Threshold int64 // all counts of the bundle are multiples of it
+	Through   Day   // last day of the counts
+	Sequence  int64
+	Bundle    string // ID of the bundle
+	Created   time.Time
+	Applied   time.Time
+}
 
 // AddSite adds the counts of a build at a site to the totals of a range. The cells are of
 // this build and in order.

@@ -5,13 +5,15 @@
 // CONFIG is JSON. The servers full (instances), installed (mostly installations), one (one
 // report), empty, odd, hosting, public, unpublished and secure have a base URL and some a link
 // that signs in once; the base URL of secure is https. spares are more links
-// to full, and affected is the number of its instances below the version below, as text.
+// to full, managed is described in manage.mjs, and affected is the number of its instances
+// below the version below, as text.
 // Screenshots are written if the directory SCREENSHOTS is given. The program prints a
 // line for each failed check, and exits with status 1 if there are any.
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { look } from "./look.mjs";
+import { manageSections } from "./manage.mjs";
 
 const [modules, screenshots] = process.argv.slice(2);
 const require = createRequire(join(modules, "node_modules") + "/");
@@ -33,7 +35,7 @@ const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", arg
 async function confirm(page, link) {
   await page.goto(link);
   await page.click("main form button");
-  await page.waitForURL((url) => url.pathname === "/");
+  await page.waitForURL((url) => url.pathname !== "/sign-in");
 }
 
 // signedIn returns the browser state after signing in to a server. All windows share one
@@ -342,6 +344,8 @@ sections.push(() => visit(config.full, { viewport: { width: 720, height: 1000 } 
   await screenshot(page, "print");
   if (screenshots) await page.pdf({ path: join(screenshots, "print.pdf"), format: "A4" });
 }));
+
+sections.push(...manageSections({ server: config.managed, check, visit, checkLook, text }));
 
 // Browser and servers wait for each other, so a few sections run at a time.
 await Promise.all(Array.from({ length: 4 }, async () => {
