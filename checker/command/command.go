@@ -116,7 +116,8 @@ func newRoot(streams IO) *cobra.Command {
   OPA_TELEMETRY_SERVICE_URL=http://localhost:8080 opa run --server`,
 		serveCommand(streams), runCommand(streams), versionCommand(streams), checkCommand(streams),
 		productCommand(streams), releaseCommand(streams), dialectCommand(streams), presetCommand(streams), fileCommand(streams), bundleCommand(streams), siteCommand(streams), keyCommand(streams), exportCommand(streams), statsCommand(streams), copyCommand(streams), tokenCommand(streams), auditCommand(streams),
-		backupCommand(streams), restoreCommand(streams), doctorCommand(streams), simulateCommand(streams))
+		backupCommand(streams), restoreCommand(streams), doctorCommand(streams), policyCommand(streams), simulateCommand(streams))
+	root.SetHelpCommand(helpCommand(streams))
 	b := thisBuild()
 	root.Version = fmt.Sprintf("%s, commit %s, %s, %s", b.Version, b.Commit, b.Go, b.Platform)
 	root.SilenceErrors, root.SilenceUsage = true, true
