@@ -62,7 +62,21 @@ func writePage(out, name, section, title, body string) error {
 		body = "## DESCRIPTION\n" + body
 	}
 	page := fmt.Sprintf("%% %s %s \"\" relcheck \"relcheck manual\"\n\n## NAME\n\n%s - %s\n\n%s", strings.ToUpper(name), section, name, title, body)
-	return os.WriteFile(filepath.Join(out, name+"."+section), md2man.Render([]byte(page)), 0o644)
+	text := wrapTables(string(md2man.Render([]byte(page))))
+	text = strings.Replace(text, "\n.SH NAME", "\n.ad l\n.SH NAME", 1) // stretched lines are hard to read
+	return os.WriteFile(filepath.Join(out, name+"."+section), []byte(withMinus(text)), 0o644)
+}
+
+// withMinus makes every - the character of options and commands, not a hyphen.
+func withMinus(page string) string {
+	var b strings.Builder
+	for line := range strings.Lines(page) {
+		if !strings.HasPrefix(line, ".") {
+			line = strings.ReplaceAll(strings.ReplaceAll(line, `\-`, "-"), "-", `\-`)
+		}
+		b.WriteString(line)
+	}
+	return b.String()
 }
 
 var (
