@@ -1,12 +1,14 @@
 package main
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,10 +55,10 @@ var checks = map[string]func(t *testing.T, b block){
 	"js":         nil,
 	"dialect":    nil, // TestManual of package dialect
 	"go":         nil, // TestEmbedding
-	"json":       nil,
+	"json":       checkJSON,
 	"text":       nil,
-	"http":       nil, // TestReports of package server
-	"dockerfile": nil,
+	"http":       nil, // TestReportInManual of package server
+	"dockerfile": checkDockerfile,
 }
 
 // TestManualBlocks checks that each code block of the README and the manual has a language
@@ -154,6 +156,23 @@ func readText(t *testing.T, file string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+func checkJSON(t *testing.T, b block) {
+	if !json.Valid([]byte(b.code)) {
+		t.Errorf("not JSON:\n%s", b.code)
+	}
+}
+
+// checkDockerfile checks the names of instructions, because no container engine is needed for
+// anything else.
+func checkDockerfile(t *testing.T, b block) {
+	known := []string{"FROM", "COPY", "USER", "WORKDIR", "ENV", "EXPOSE", "ENTRYPOINT", "CMD"}
+	for line := range strings.Lines(b.code) {
+		if name, rest, found := strings.Cut(line, " "); !found || rest == "" || !slices.Contains(known, name) {
+			t.Errorf("not an instruction: %s", line)
+		}
+	}
 }
 
 func checkNginx(t *testing.T, b block) {

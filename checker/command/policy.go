@@ -7,9 +7,11 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"relcheck/checker/catalog"
 	"relcheck/checker/privacy"
 	"relcheck/db"
 )
@@ -85,7 +87,7 @@ func (o *serveOptions) hosting(store, scheme string) [][2]string {
 	}
 	backups := "none by the server"
 	if o.backups.Folder != "" {
-		backups = fmt.Sprintf("in %s every %s; the newest %d are kept", code(o.backups.Folder), durationFlag{value: &o.backups.Every}, o.backups.Keep)
+		backups = fmt.Sprintf("in %s every %s; the newest %d are kept", code(o.backups.Folder), age(o.backups.Every), o.backups.Keep)
 	}
 	limit := "none"
 	if o.ClientRate > 0 {
@@ -97,13 +99,24 @@ func (o *serveOptions) hosting(store, scheme string) [][2]string {
 		{"encryption", encryption},
 		{"proxies whose client IPs are used", none(strings.Join(proxies, ", "), "none")},
 		{"backups", backups},
-		{"single reports", "kept for " + durationFlag{value: &o.KeepReports}.String()},
-		{"statistics", "kept for " + durationFlag{value: &o.KeepRollups}.String()},
+		{"single reports", "kept for " + age(o.KeepReports)},
+		{"statistics", "kept for " + age(o.KeepRollups)},
 		{"rate limit", limit},
 		{"metrics without a token", none(o.metrics, "none")},
 		{"files of releases", none(o.files, "not served")},
 		{"own dialects", none(o.Dialects, "none")},
 	}
+}
+
+// age formats a duration, of which 0 is forever.
+func age(d time.Duration) string {
+	switch {
+	case d == 0:
+		return "ever"
+	case d%(24*time.Hour) == 0:
+		return fmt.Sprintf("%dd", d/(24*time.Hour))
+	}
+	return catalog.FormatAge(d)
 }
 
 // connections lists the machines that the service connects to.
@@ -119,7 +132,7 @@ func (o *serveOptions) connections(ctx context.Context, database bool) (all []st
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, "the upstreams of the products, every "+durationFlag{value: &o.syncEvery}.String()+" (`--sync-every`)"+upstreams)
+		all = append(all, "the upstreams of the products, every "+age(o.syncEvery)+" (`--sync-every`)"+upstreams)
 	}
 	if len(all) == 0 {
 		all = []string{"none"}

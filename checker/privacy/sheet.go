@@ -9,15 +9,20 @@ import (
 	"relcheck/checker/access"
 )
 
-// example is a report as the client sends it.
-var example = sync.OnceValue(func() string {
-	c := checker.Client{Product: "opa", Version: "v0.70.0", Platform: checker.Platform{OS: "linux", Arch: "amd64"}}
-	request, err := c.Preview()
+// examples are reports by the URL of the service. Each is made once, because it contains the
+// memory usage of this process.
+var examples sync.Map
+
+// example returns a report as the client sends it.
+func example(base string) string {
+	c := checker.Client{Product: "opa", Version: "v0.70.0", Platform: checker.Platform{OS: "linux", Arch: "amd64"}, URL: base}
+	text, err := c.Preview()
 	if err != nil {
-		panic(err) // of a constant
+		return err.Error()
 	}
-	return strings.ReplaceAll(request, "\r\n", "\n")
-})
+	kept, _ := examples.LoadOrStore(base, strings.ReplaceAll(text, "\r\n", "\n"))
+	return kept.(string)
+}
 
 // sheet is a text in Markdown.
 type sheet struct{ strings.Builder }
@@ -79,7 +84,7 @@ func (s *sheet) data(c Config) {
 		rows = append(rows, []string{"`" + f.Name + "`", f.Text, fieldPurposes[f.Name]})
 	}
 	s.table("field | content | purpose", rows)
-	s.line("\nA complete report as it is sent, byte by byte:\n\n```http\n%s\n```", example())
+	s.line("\nA complete report as it is sent, byte by byte:\n\n```http\n%s\n```", example(c.Base))
 	s.line("\nUnknown keys are ignored. Programs that only check for the latest release send no report. They send at most their version and platform, " +
 		"as above or in the address. Of other update clients, the version and the platform are read, and nothing else that they send is stored.")
 	s.line("\n## What a program stores\n\nNothing, unless the program or its user names a state file. The file is a short text. For each product and service it " +
@@ -130,7 +135,7 @@ var scopes = map[access.Scope]string{
 }
 
 func (s *sheet) access(c Config) {
-	s.line("\n## Who sees what\n\nWithout a token or a sign-in, nobody sees anything that depends on reports%s", map[bool]string{
+	s.line("\n## What is shown\n\nWithout a token or a sign-in, nothing is shown that depends on reports%s", map[bool]string{
 		false: ".",
 		true: fmt.Sprintf(", except the public figures: once a week, from about how many networks each product is reported, by published minor line, operating system and architecture. "+
 			"Random noise limits what anyone can learn from them about a single network. Figures below %d are not shown.", c.PublicThreshold),

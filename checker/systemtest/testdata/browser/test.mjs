@@ -69,13 +69,13 @@ async function visit(server, options, work) {
   await context.close();
 }
 
-// checkFit checks that a page does not scroll sideways, that no text to copy is cut off, and
+// checkFit checks that a page does not scroll sideways, that no text to copy is cut off unless it scrolls, and
 // that no axis labels touch.
 async function checkFit(page, name) {
   const width = page.viewportSize().width;
   const [pageWidth, cut, scrolling, small, touching] = await page.evaluate(() => [
     document.documentElement.scrollWidth,
-    [...document.querySelectorAll("pre")].filter((pre) => pre.scrollWidth > pre.clientWidth).map((pre) => pre.textContent),
+    [...document.querySelectorAll("pre:not(.manual pre)")].filter((pre) => pre.scrollWidth > pre.clientWidth).map((pre) => pre.textContent),
     [...document.querySelectorAll("#main *")].filter((e) => /auto|scroll/.test(getComputedStyle(e).overflowY) && e.scrollHeight > e.clientHeight + 2).map((e) => e.outerHTML.slice(0, 80)),
     [...document.querySelectorAll("a, button, input:not([type=hidden]), select, summary")].filter((e) => {
       const box = e.getBoundingClientRect();
@@ -142,7 +142,7 @@ const allParams = "days=90&version=v1&os=linux&below=v1.0.0&above=1048576&compar
 // The pages of the statistics of a product, and the pages of each server.
 const statistics = ["", "/versions", "/platforms", "/memory", "/activity"].map((page) => "/products/opa" + page);
 const paths = {
-  full: ["/", ...statistics, "/products/opa/print", ...statistics.map((path) => path + "?days=365"), ...statistics.map((path) => path + "?" + allParams), "/products/opa/releases", "/products/opa/connect", "/connect", "/privacy", "/nothing", "/products/opa/versions?below=nonsense&os=plan9&days=90"],
+  full: ["/", ...statistics, "/products/opa/print", ...statistics.map((path) => path + "?days=365"), ...statistics.map((path) => path + "?" + allParams), "/products/opa/releases", "/products/opa/connect", "/connect", "/privacy", "/docs", "/docs/dialects", "/docs/proxy", "/nothing", "/products/opa/versions?below=nonsense&os=plan9&days=90"],
   empty: ["/", "/products/opa", "/products/opa/memory", "/products/opa/releases"],
   public: ["/", "/products/opa", "/products/relcheck/public", "/products/opa/releases", "/sign-in", "/connect"],
   odd: ["/", "/products/opa", "/products/opa/versions", "/products/long", "/products/long/versions", "/products/long/memory"],
