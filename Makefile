@@ -1,6 +1,6 @@
 SHELL = bash -o pipefail
 
-.PHONY: run test test-race test-system test-kills test-crash test-backup test-failover test-fleet test-malformed test-abuse fuzz bench lint clients peer postgres patroni browser network octokit nginx platforms clean
+.PHONY: run test test-race test-system test-kills test-crash test-backup test-failover test-fleet test-malformed test-abuse fuzz bench lint clients peer postgres patroni browser network octokit manual man nginx platforms clean
 
 run:
 	go run . serve
@@ -16,7 +16,7 @@ run:
 RACE = go test -race -gcflags=modernc.org/sqlite/lib=-race=false -timeout 25m -p 1
 
 test:
-	@$(MAKE) -j 3 lint clients postgres browser network octokit platforms PLATFORMS='linux/arm64 darwin/arm64 windows/amd64'
+	@$(MAKE) -j 3 lint clients postgres browser network octokit manual platforms PLATFORMS='linux/arm64 darwin/arm64 windows/amd64'
 	@$(MAKE) -j 3 test-race test-system test-kills
 
 # The compiler and the race detector need less time if they collect garbage less often.
@@ -173,6 +173,14 @@ network:
 octokit:
 	$(call install,which node npm,nodejs npm)
 	$(call npm,octokit,checker/upstream/testdata/octokit,@octokit/fixtures)
+
+# Programs that check the examples of the manual.
+manual:
+	$(call install,which man groff caddy haproxy promtool nginx jq openssl,man-db groff caddy haproxy prometheus nginx jq openssl)
+
+# The manual as man pages, for packages.
+man:
+	@mkdir -p .cache && go build -o .cache/relcheck . && go run -C tools ./man -manual ../checker/manual -relcheck $(CURDIR)/.cache/relcheck -out $(CURDIR)/.cache/man
 
 # What downloads and bundles are compared with.
 nginx:

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"relcheck/checker/privacy"
 )
 
 var shellBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
@@ -50,7 +52,7 @@ func sources(t *testing.T, suffix string) string {
 
 var (
 	docName   = regexp.MustCompile(`--([a-z][a-z-]+)|(relcheck_[a-z_]+)|\]\(([^)#:]+)(#[^)]*)?\)`)
-	otherFlag = regexp.MustCompile(`^--(pwprompt|owner|silent|retry|retry-connrefused)$`) // of programs other than relcheck
+	otherFlag = regexp.MustCompile(`^--(pwprompt|owner|silent|fail|max-time|retry|retry-connrefused|system|home-dir|shell|unit|detach)$`) // of programs other than relcheck
 )
 
 // TestDocumentedNames checks that the flags, metrics and files that the README and the
@@ -75,6 +77,18 @@ func TestDocumentedNames(t *testing.T) {
 				}
 			case !otherFlag.MatchString(m[0]) && !strings.Contains(code, `"`+name+`"`):
 				t.Errorf("%s: no such flag or metric: %s", file, m[0])
+			}
+		}
+	}
+}
+
+// TestGuarantees checks that the tests exist that the review sheet names.
+func TestGuarantees(t *testing.T) {
+	tests := sources(t, "_test.go")
+	for _, g := range privacy.Guarantees {
+		for name := range strings.FieldsSeq(g.Tests) {
+			if !strings.Contains(tests, "\nfunc "+name+"(") {
+				t.Errorf("no such test: %s", name)
 			}
 		}
 	}

@@ -202,6 +202,19 @@ func postgresConfig(dsn string) (*pgxpool.Config, error) {
 	return config, nil
 }
 
+// PublicName returns the name of a store without a password, and whether it is a database of
+// PostgreSQL.
+func PublicName(name string) (shown string, database bool, err error) {
+	if !isPostgres(name) {
+		return name, false, nil
+	}
+	config, err := postgresConfig(name)
+	if err != nil {
+		return "", true, err
+	}
+	return publicName(config.ConnConfig), true, nil
+}
+
 // publicName returns the URL of the database without password: user, hosts and database.
 func publicName(c *pgx.ConnConfig) string {
 	var hosts []string

@@ -2,8 +2,9 @@ package catalog
 
 import (
 	"cmp"
-	"strconv"
 	"time"
+
+	"relcheck/checker/printable"
 )
 
 // ReleaseValue is a value of a release as text, with its source: "operator", the name of an
@@ -32,7 +33,7 @@ func (p *Product) Values(r *Release, layers [2]*Layer) (all []ReleaseValue) {
 	add("created", formatTime(r.Created), op.Created != nil, up.Created != nil, "")
 	add("notes", p.NotesURL(r), op.Notes != nil, up.Notes != nil, "template")
 	if text := cmp.Or(op.Text, up.Text); text != nil {
-		add("notes text", strconv.Itoa(len(*text))+" bytes of Markdown", op.Text != nil, up.Text != nil, "")
+		add("notes text", printable.Count(int64(len(*text)), "byte")+" of Markdown", op.Text != nil, up.Text != nil, "")
 	}
 	add("pre-release", yesNo(r.Prerelease), op.Prerelease != nil, up.Prerelease != nil, "tag")
 	withdrawn := yesNo(r.Withdrawn)

@@ -124,7 +124,7 @@ func newRoot(streams IO) *cobra.Command {
 		}
 		root.AddCommand(commands...)
 	}
-	add("service", "Service", serveCommand(streams), healthcheckCommand(streams), backupCommand(streams), restoreCommand(streams), copyCommand(streams), doctorCommand(streams))
+	add("service", "Service", serveCommand(streams), healthcheckCommand(streams), policyCommand(streams), backupCommand(streams), restoreCommand(streams), copyCommand(streams), doctorCommand(streams))
 	add("catalog", "Products and releases", productCommand(streams), releaseCommand(streams), presetCommand(streams), dialectCommand(streams), fileCommand(streams), bundleCommand(streams), keyCommand(streams))
 	add("statistics", "Statistics and access", statsCommand(streams), siteCommand(streams), exportCommand(streams), tokenCommand(streams), auditCommand(streams))
 	add("client", "Client", checkCommand(streams), runCommand(streams), versionCommand(streams))

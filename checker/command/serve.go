@@ -45,8 +45,12 @@ type serveOptions struct {
 	warnings      []string // about flags and the environment
 }
 
+func newServeOptions() *serveOptions {
+	return &serveOptions{Options: server.Options{KeepReports: 30 * 24 * time.Hour}}
+}
+
 func serveCommand(streams IO) *cobra.Command {
-	o := &serveOptions{Options: server.Options{KeepReports: 30 * 24 * time.Hour}}
+	o := newServeOptions()
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Record reports and answer with the latest release.",
@@ -64,6 +68,12 @@ func serveCommand(streams IO) *cobra.Command {
 			return serve(cmd.Context(), o, streams)
 		},
 	}
+	o.flags(c)
+	return c
+}
+
+// flags adds the flags of a server to a command.
+func (o *serveOptions) flags(c *cobra.Command) {
 	f := c.Flags()
 	listenFlag(c, &o.listen)
 	dbFlag(c, &o.db)
@@ -88,7 +98,6 @@ func serveCommand(streams IO) *cobra.Command {
 	staleFlag(c, &o.StaleAfter)
 	f.StringArrayVar(&o.certs, "tls-cert", nil, "PEM `file` with an HTTPS certificate, reloaded when it changes and on SIGHUP; can be repeated for other hosts")
 	f.StringArrayVar(&o.keys, "tls-key", nil, "PEM `file` with the key of the --tls-cert at the same position")
-	return c
 }
 
 // check validates the flags before anything is opened.

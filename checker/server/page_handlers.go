@@ -274,9 +274,3 @@ func (s *Server) releasesPage(w http.ResponseWriter, r *http.Request, id identit
 	}
 	return s.sendPage(w, r, id, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.Releases(v, data) })
 }
-
-func (s *Server) privacyPage(w http.ResponseWriter, r *http.Request, id identity) error {
-	o := s.options
-	data := pages.PrivacyData{KeepReports: o.KeepReports, KeepRollups: o.KeepRollups, PublicStats: o.PublicStats, PublicThreshold: o.PublicThreshold}
-	return s.sendPage(w, r, id, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.Privacy(v, data) })
-}

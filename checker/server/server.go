@@ -279,6 +279,7 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/products/{product}/releases/{version}", checkParameters(s.apiReleaseDetails), anyToken},
 		{"PUT /api/v1/products/{product}/releases/{version}", checkParameters(s.putRelease), releaseToken},
 		{"DELETE /api/v1/products/{product}/releases/{version}", checkParameters(s.deleteRelease), releaseToken},
+		{"GET /api/openapi.yaml", s.openAPI, open},
 		{"GET /files/{product}", s.fileHandler(s.file), open}, // otherwise the mux redirects it
 		{"GET /files/{product}/{path...}", s.fileHandler(s.file), open},
 		{"GET /metrics", s.scrape, readStats},
@@ -287,6 +288,8 @@ func (s *Server) routes() []route {
 		{"GET /{$}", s.page(s.index), optional},
 		{"GET /connect", s.page(s.connectPage), optional},
 		{"GET /privacy", s.page(s.privacyPage), optional},
+		{"GET /docs", s.page(s.docsPage), optional},
+		{"GET /docs/{topic}", s.page(s.docsPage), optional},
 		{"GET /assets/{name}", s.asset, open},
 		{"GET /products/{product}", s.page(s.productPage("")), viewPublic},
 		{"GET /products/{product}/public", s.page(s.publicPage), viewPublic},

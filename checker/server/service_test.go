@@ -110,7 +110,11 @@ func newServiceWith(t testing.TB, o serviceOptions, releases ...catalog.Release)
 	}
 	s.handler = handler
 	go handler.Watch(ctx)
-	s.Server = httptest.NewServer(handler.HandlerWith(o.routes...))
+	routes := handler.HandlerWith(o.routes...)
+	if t, ok := t.(*testing.T); ok { // not in benchmarks and fuzz tests
+		routes = validated(t, routes)
+	}
+	s.Server = httptest.NewServer(routes)
 	t.Cleanup(s.Server.Close)
 	return s
 }

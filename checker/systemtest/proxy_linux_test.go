@@ -20,8 +20,8 @@ import (
 	"relcheck/db/pgtest"
 )
 
-// nginxBlock is an example of a configuration in the manual.
-var nginxBlock = regexp.MustCompile("(?s)```nginx\n(.*?)```")
+// nginxBlock is a part of a configuration in the manual.
+var nginxBlock = regexp.MustCompile("(?s)```nginx part of [a-z]+\n(.*?)```")
 
 // TestPathPrefix checks that nginx can pass a path on to relcheck, with the examples in the
 // manual: one keeps the path of the base URL, over TLS, and one strips it. A browser signs

@@ -88,6 +88,23 @@ func runPiped(t *testing.T, args ...string) string {
 	return b.String()
 }
 
+// TestHelpFitsTerminal checks that topics of the manual are wrapped at the width of the
+// terminal, except their code.
+func TestHelpFitsTerminal(t *testing.T) {
+	for _, columns := range []int{60, 80, 200} {
+		lines := strings.Split(runOnTerminal(t, columns, "help", "quick-start"), "\n")
+		widest := 0
+		for _, line := range lines {
+			if !strings.HasPrefix(line, "    ") {
+				widest = max(widest, utf8.RuneCountInString(line))
+			}
+		}
+		if widest > columns || widest < min(columns, 100)-12 {
+			t.Errorf("%d columns: the widest line has %d", columns, widest)
+		}
+	}
+}
+
 const hostileTitle = "Evil\x1b[2J\x1b]0;owned\a\u009b31m\u202e\r\b\x00\n<script>"
 
 // hostileStore returns a store with the reports of a fleet with hostile versions, for

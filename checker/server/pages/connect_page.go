@@ -113,7 +113,8 @@ client := &checker.Client{
 	Version:    version,
 	DefaultURL: %q,
 }
-client.Start(ctx) // returns at once`, name, base)}},
+client.Start(ctx) // returns at once`, name, base)}, {"The module cannot be fetched with go get. Use a clone of its repository, or copy the folder checker as the manual shows:", `go mod edit -replace relcheck=/path/to/relcheck
+go get relcheck/checker`}},
 			After: fmt.Sprintf("Users can choose another service with %[1]s_TELEMETRY_SERVICE_URL, and turn reports off with %[1]s_DISABLE_TELEMETRY=1 or DO_NOT_TRACK=1.", variable)}, ID: "package"},
 		{Dialect: Dialect{Name: "report", Title: "With curl", Text: "This report is like that of any client. The answer names the latest release.",
 			Codes: []Code{{"", fmt.Sprintf(`curl %s \

@@ -63,7 +63,7 @@ func (v Visitor) links(all ...link) []link {
 }
 
 func (v Visitor) navigation() []link {
-	all := []link{{Text: "Connect", URL: "/connect"}, {Text: "Privacy", URL: "/privacy"}}
+	all := []link{{Text: "Connect", URL: "/connect"}, {Text: "Manual", URL: "/docs"}, {Text: "Privacy", URL: "/privacy"}}
 	if v.Overview {
 		all = append([]link{{Text: "Products", URL: "/"}}, all...)
 	}

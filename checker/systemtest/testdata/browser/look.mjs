@@ -14,7 +14,7 @@ export function look(check, axe, screenshots) {
     const [pageWidth, height, cut, cutTables, scrolling, small, touching] = await page.evaluate(() => [
       document.documentElement.scrollWidth,
       document.documentElement.scrollHeight,
-      [...document.querySelectorAll("pre")].filter((pre) => pre.scrollWidth > pre.clientWidth).map((pre) => pre.textContent),
+      [...document.querySelectorAll("pre:not(.manual pre)")].filter((pre) => pre.scrollWidth > pre.clientWidth).map((pre) => pre.textContent),
       [...document.querySelectorAll("figure .scroll")].filter((table) => table.checkVisibility() && table.scrollWidth > table.clientWidth + 1).map((table) => table.ariaLabel),
       [...document.querySelectorAll("#main *")].filter((e) => /auto|scroll/.test(getComputedStyle(e).overflowY) && e.scrollHeight > e.clientHeight + 2).map((e) => e.outerHTML.slice(0, 80)),
       [...document.querySelectorAll("a, button, input:not([type=hidden]), select, summary")].filter((e) => {

@@ -84,7 +84,7 @@ const statistics = ["", "/versions", "/platforms", "/memory", "/activity"].map((
 const paths = {
   installed: ["/", ...statistics, "/products/opa/activity?days=90"],
   one: ["/", ...statistics],
-  full: ["/", ...statistics, "/products/opa/print", ...statistics.map((path) => path + "?days=365"), ...statistics.map((path) => path + "?" + allParams), "/products/opa/releases", "/products/opa/connect", "/connect", "/privacy", "/nothing", "/products/opa/versions?below=nonsense&os=plan9&days=90"],
+  full: ["/", ...statistics, "/products/opa/print", ...statistics.map((path) => path + "?days=365"), ...statistics.map((path) => path + "?" + allParams), "/products/opa/releases", "/products/opa/connect", "/connect", "/privacy", "/docs", "/docs/dialects", "/docs/proxy", "/nothing", "/products/opa/versions?below=nonsense&os=plan9&days=90"],
   empty: ["/", ...statistics, "/products/opa/releases"],
   unpublished: ["/products/opa"],
   public: ["/", "/products/opa", "/products/relcheck/public", "/products/opa/releases", "/sign-in", "/connect"],

@@ -1,0 +1,161 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"relcheck/checker/catalog"
+	"relcheck/checker/privacy"
+	"relcheck/db"
+)
+
+func policyCommand(streams IO) *cobra.Command {
+	o := newServeOptions()
+	c := &cobra.Command{
+		Use:   "policy",
+		Short: "Print what a server receives, stores and shows, as a sheet for reviewers.",
+		Long: `Print what a server receives, stores, logs and shows, for how long and for whom, as a
+sheet for reviewers. Give the command the flags and environment variables of serve. The
+sheet is Markdown if the output is not a terminal.`,
+		Example: `  relcheck policy --base-url https://releases.example.com > policy.md`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(); err != nil {
+				return err
+			}
+			config, err := o.policy(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return printMarkdown(streams.Out, privacy.Policy(config, buildVersion()))
+		},
+	}
+	o.flags(c)
+	return c
+}
+
+// policy returns the configuration that the sheet describes.
+func (o *serveOptions) policy(ctx context.Context) (privacy.Config, error) {
+	scheme := "http"
+	if len(o.certs) > 0 {
+		scheme = "https"
+	}
+	base := strings.TrimRight(o.Base, "/")
+	if base == "" {
+		host, port, err := net.SplitHostPort(o.listen)
+		if err != nil {
+			return privacy.Config{}, usageError("--listen: %v", err)
+		}
+		if host == "" {
+			host = "localhost"
+		}
+		base = scheme + "://" + net.JoinHostPort(reachable(host), port)
+	}
+	store, database, err := db.PublicName(o.db)
+	if err != nil {
+		return privacy.Config{}, err
+	}
+	connections, err := o.connections(ctx, database)
+	return privacy.Config{
+		Base: base, KeepReports: o.KeepReports, KeepRollups: o.KeepRollups, PublicStats: o.PublicStats, PublicThreshold: o.PublicThreshold,
+		Hosting: o.hosting(store, scheme), Connections: connections,
+	}, err
+}
+
+// hosting describes how the service runs.
+func (o *serveOptions) hosting(store, scheme string) [][2]string {
+	code := func(s string) string { return "`" + strings.ReplaceAll(s, "|", "/") + "`" }
+	none := func(s, without string) string {
+		if s == "" {
+			return without
+		}
+		return code(s)
+	}
+	encryption := "plain HTTP at this server; encryption is up to a proxy"
+	if scheme == "https" {
+		encryption = "TLS, with certificates from files"
+	}
+	var proxies []string
+	for _, p := range o.TrustedProxies {
+		proxies = append(proxies, p.String())
+	}
+	backups := "none by the server"
+	if o.backups.Folder != "" {
+		backups = fmt.Sprintf("in %s every %s; the newest %d are kept", code(o.backups.Folder), age(o.backups.Every), o.backups.Keep)
+	}
+	limit := "none"
+	if o.ClientRate > 0 {
+		limit = fmt.Sprintf("%d reports a minute and client IP; addresses are hashed, and in memory only", o.ClientRate)
+	}
+	return [][2]string{
+		{"store", code(store)},
+		{"listens on", code(o.listen)},
+		{"encryption", encryption},
+		{"proxies whose client IPs are used", none(strings.Join(proxies, ", "), "none")},
+		{"backups", backups},
+		{"single reports", "kept for " + age(o.KeepReports)},
+		{"statistics", "kept for " + age(o.KeepRollups)},
+		{"rate limit", limit},
+		{"metrics without a token", none(o.metrics, "none")},
+		{"files of releases", none(o.files, "not served")},
+		{"own dialects", none(o.Dialects, "none")},
+	}
+}
+
+// age formats a duration, of which 0 is forever.
+func age(d time.Duration) string {
+	switch {
+	case d == 0:
+		return "ever"
+	case d%(24*time.Hour) == 0:
+		return fmt.Sprintf("%dd", d/(24*time.Hour))
+	}
+	return catalog.FormatAge(d)
+}
+
+// connections lists the machines that the service connects to.
+func (o *serveOptions) connections(ctx context.Context, database bool) (all []string, err error) {
+	if database {
+		all = append(all, "the database")
+	}
+	if o.fetchOnDemand {
+		all = append(all, "the hosts of links to files of releases, when a client requests a file (`--fetch-on-demand`)")
+	}
+	if o.syncEvery > 0 {
+		upstreams, err := o.upstreams(ctx, database)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, "the upstreams of the products, every "+age(o.syncEvery)+" (`--sync-every`)"+upstreams)
+	}
+	if len(all) == 0 {
+		all = []string{"none"}
+	}
+	return all, nil
+}
+
+// upstreams lists the upstreams of the products in the store, if it exists.
+func (o *serveOptions) upstreams(ctx context.Context, database bool) (text string, err error) {
+	if _, missing := os.Stat(o.db); missing != nil && !database {
+		return "", nil
+	}
+	err = withExisting(ctx, o.db, func(s *db.Store) error {
+		products, err := s.Products(ctx)
+		var all []string
+		for _, p := range products {
+			all = append(all, p.UpstreamList()...)
+		}
+		slices.Sort(all)
+		if all = slices.Compact(all); len(all) > 0 {
+			text = ": `" + strings.Join(all, "`, `") + "`"
+		}
+		return err
+	})
+	return text, err
+}

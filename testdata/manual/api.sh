@@ -1,0 +1,4 @@
+setup() {
+  relcheck product add myapp
+  relcheck serve
+}
