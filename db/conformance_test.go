@@ -141,6 +141,7 @@ var conformance = []struct {
 	{"DoctorInconsistentStore", testDoctorInconsistentStore},
 	{"DoctorOldSketch", testDoctorOldSketch},
 	{"CanceledReads", testCanceledReads},
+	{"Usage", testUsage},
 	{"PublicWeek", testPublicWeek},
 	{"SweepNetworkCounts", testSweepNetworkCounts},
 }
