@@ -144,6 +144,7 @@ var conformance = []struct {
 	{"DoctorCounts", testDoctorCounts},
 	{"DoctorOldSketch", testDoctorOldSketch},
 	{"CanceledReads", testCanceledReads},
+	{"Usage", testUsage},
 	{"PublicWeek", testPublicWeek},
 	{"SweepNetworkCounts", testSweepNetworkCounts},
 }

@@ -79,13 +79,14 @@ type dialect struct {
 	numbered     bool   // placeholders of long statements have numbers
 	logByProduct bool   // the log is ordered by product and seq, not by seq alone
 	productCond  string // beginning of a condition on seq, always true unless logByProduct
+	size         string // query for the size of the database in bytes
 }
 
 // For SQLite, placeholders have no numbers because modernc's driver searches all parameter
 // names for each named one.
 var (
-	sqliteDialect   = dialect{productCond: "$1 = $1 AND"}
-	postgresDialect = dialect{numbered: true, logByProduct: true, productCond: "product = $1 AND"}
+	sqliteDialect   = dialect{productCond: "$1 = $1 AND", size: "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"}
+	postgresDialect = dialect{numbered: true, logByProduct: true, productCond: "product = $1 AND", size: "SELECT pg_database_size(current_database())"}
 )
 
 func (s *Store) numberedParams() bool { return s.numbered }

@@ -102,7 +102,7 @@ func (f *sqliteFile) copyPages(ctx context.Context, b *sqlite.Backup, t *throttl
 const ReservedSpace = 64 << 20
 
 func checkSpace(ctx context.Context, q querier, path string) error {
-	size, err := queryValue[int64](ctx, q, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+	size, err := queryValue[int64](ctx, q, sqliteDialect.size)
 	if err != nil {
 		return err
 	}

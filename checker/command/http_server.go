@@ -68,12 +68,18 @@ func (h *httpServer) serve(ctx context.Context, l net.Listener, handler *server.
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- s.Serve(l) }()
+	manager := newServiceManager(h.log)
+	manager.notify("READY=1")
+	watched, stop := context.WithCancel(ctx)
+	defer stop()
+	go manager.watch(watched, s.Handler)
 	select {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
 	}
 	h.log.Info("stopping")
+	manager.notify("STOPPING=1")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	if err := s.Shutdown(ctx); err != nil {

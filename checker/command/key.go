@@ -20,11 +20,11 @@ import (
 )
 
 func keyCommand(streams IO) *cobra.Command {
-	return group("key", "Manage the keys that sign bundles.", `
+	return group("key", "Manage the keys that sign bundles, and verify checksums.", `
   relcheck key generate release.key              where bundles are created
   relcheck key trust release.key.pub             where bundles are applied
   relcheck key list`,
-		keyGenerate(streams), keyTrust(streams), keyList(streams), keyRevoke(streams))
+		keyGenerate(streams), keyTrust(streams), keyList(streams), keyRevoke(streams), keyVerify(streams))
 }
 
 // publicSuffix is appended to the file name of a secret key to name the file of its public

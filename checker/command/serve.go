@@ -210,6 +210,7 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 	if metrics != nil {
 		defer serveMetrics(metrics, handler.Metrics(), log)()
 	}
+	handler.Register(newServeGauges(s, o))
 	keep := db.Retention{Reports: o.KeepReports, Rollups: o.KeepRollups, Clock: streams.Clock}
 	defer background(ctx, log, handler, s, w, keep, o)() // before the store is closed
 	fmt.Fprintf(streams.Out, "listening on %s://%s\n", in.scheme(), net.JoinHostPort(host, port))

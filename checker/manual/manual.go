@@ -14,8 +14,8 @@ var files embed.FS
 // names are the names of the topics, in the order of the table of contents.
 var names = []string{
 	"quick-start", "opa", "another-product", "client", "languages", "dialects",
-	"releases", "files", "closed-networks", "statistics", "tokens", "api", "privacy",
-	"server", "systemd", "containers", "proxy", "postgresql", "backups", "monitoring", "upgrades", "simulation",
+	"releases", "files", "closed-networks", "statistics", "manage", "tokens", "api", "privacy",
+	"server", "packages", "systemd", "containers", "proxy", "postgresql", "backups", "monitoring", "upgrades", "simulation",
 }
 
 // Topic is a part of the manual. Its text is in Markdown, and begins with its title.

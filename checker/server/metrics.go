@@ -46,7 +46,7 @@ var refusalCodes = []string{"unknown_product", "invalid_json", "invalid_field", 
 
 func newMetrics(s *Server) *metrics {
 	m := &metrics{registry: prometheus.NewRegistry(), refused: map[string]prometheus.Counter{}}
-	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newInstanceGauges(s), newFreshnessGauges(s))
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newInstanceGauges(s), newFreshnessGauges(s), releaseGauges{s})
 	m.requests = m.counters("relcheck_http_requests_total", "HTTP requests by route and status class.", "route", "class")
 	m.recorded = m.counter("relcheck_reports_recorded_total", "Reports that were recorded.")
 	refused := m.counters("relcheck_reports_refused_total", "Reports that were not recorded, by the code of the error in the response.", "reason")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"relcheck/checker/catalog"
 	"relcheck/checker/server"
 	"relcheck/checker/stats/rollup"
 )
@@ -226,4 +227,22 @@ func TestScrapesAreBounded(t *testing.T) {
 			t.Fatalf("got %d responses after 10 s, want %d", i, cap(codes))
 		}
 	}
+}
+
+// The latest release of each product that has one is a metric.
+func TestMetricsOfLatestReleases(t *testing.T) {
+	s := newService(t, catalog.Release{Tag: "v1.2.0", Date: time.Unix(1_700_000_000, 0)}, catalog.Release{Tag: "v1.3.0", Date: time.Unix(1_750_000_000, 0)})
+	s.newProduct(t, "empty", `{}`)
+	text := s.scrape(t)
+	for _, want := range []string{`relcheck_latest_release_info{product="opa",tag="v1.3.0"} 1` + "\n", `relcheck_latest_release_timestamp_seconds{product="opa"} 1.75e+09` + "\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("got no metric %q in\n%s", want, text)
+		}
+	}
+	for _, unwanted := range []string{`tag="v1.2.0"`, `{product="empty"}`, `{product="empty",tag`} {
+		if strings.Contains(text, unwanted) {
+			t.Errorf("got a metric with %s, want none", unwanted)
+		}
+	}
+	lint(t, text)
 }
