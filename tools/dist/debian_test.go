@@ -7,7 +7,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -18,9 +20,8 @@ type debian struct {
 	pid string // of its process 1
 }
 
-// bootDebian boots the Debian in .cache, which it creates at first. packages are the folders
-// that it can read, by their path in it.
-func bootDebian(t *testing.T, packages map[string]string) *debian {
+// debianRoot returns the folder of the Debian in .cache, which it creates at first.
+func debianRoot(t *testing.T) string {
 	t.Helper()
 	need(t, true, "debootstrap", "systemd-nspawn", "nsenter")
 	root, err := filepath.Abs("../../.cache/debian")
@@ -44,7 +45,16 @@ func bootDebian(t *testing.T, packages map[string]string) *debian {
 			t.Fatal(err)
 		}
 	}
-	args := []string{"--quiet", "--directory=" + root, "--boot", "--register=no", "--keep-unit", "--private-network", "--volatile=overlay"}
+	return root
+}
+
+// nspawn are the arguments with which nothing stays that changes in a Debian.
+var nspawn = []string{"--quiet", "--register=no", "--keep-unit", "--private-network", "--volatile=overlay"}
+
+// bootDebian boots Debian. packages are the folders that it can read, by their path in it.
+func bootDebian(t *testing.T, packages map[string]string) *debian {
+	t.Helper()
+	args := append([]string{"--boot", "--directory=" + debianRoot(t)}, nspawn...)
 	for inside, folder := range packages {
 		args = append(args, "--bind-ro="+folder+":"+inside)
 	}
@@ -56,22 +66,21 @@ func bootDebian(t *testing.T, packages map[string]string) *debian {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- boot.Wait() }()
-	d := &debian{t: t}
+	first := func() string { // process 1 of the system
+		children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", boot.Process.Pid))
+		return strings.TrimSpace(string(children))
+	}
 	t.Cleanup(func() {
+		if pid, err := strconv.Atoi(first()); err == nil {
+			syscall.Kill(pid, syscall.SIGKILL) // and with it all others
+		}
 		boot.Process.Kill()
 		<-ended
-		if d.pid == "" {
-			t.Logf("console:\n%s", &console)
-		}
 	})
 	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
-		children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", boot.Process.Pid))
-		if pid := strings.TrimSpace(string(children)); pid != "" {
-			d.pid = pid
-			if state, _ := d.try("systemctl is-system-running"); state == "running\n" || state == "degraded\n" {
-				return d
-			}
-			d.pid = ""
+		d := &debian{t, first()}
+		if state, _ := d.try("systemctl is-system-running"); state == "running\n" || state == "degraded\n" {
+			return d
 		}
 		select {
 		case err := <-ended:
@@ -80,7 +89,7 @@ func bootDebian(t *testing.T, packages map[string]string) *debian {
 		default:
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("Debian did not boot within two minutes")
+			t.Fatalf("Debian did not boot within two minutes\n%s", &console)
 		}
 	}
 }
@@ -175,6 +184,18 @@ func TestDebian(t *testing.T) {
 	d.run("dpkg --purge relcheck")
 	if out, _ := d.try("find / -xdev -name '*relcheck*' -not -path '/proc/*' -not -path '/opt/*' -not -path '/var/log/*' -not -path '/tmp/*'"); out != "" {
 		t.Errorf("got files after the purge:\n%s", out)
+	}
+}
+
+// The package can be installed and purged where systemd does not run and its tool for users
+// is missing, such as in a container.
+func TestDebianWithoutSystemd(t *testing.T) {
+	args := append([]string{"--pipe", "--directory=" + debianRoot(t), "--bind-ro=" + dists(t).folders[0] + ":/opt/new"}, nspawn...)
+	out := output(t, "systemd-nspawn", append(args, "sh", "-ec", "rm /usr/bin/systemd-sysusers; dpkg --install /opt/new/relcheck_*_linux_"+runtime.GOARCH+".deb; "+
+		"stat -c '%U:%G %a %n' /var/lib/relcheck; dpkg --purge relcheck; ls /var/lib")...)
+	_, after, ok := strings.Cut(out, "relcheck:relcheck 750 /var/lib/relcheck\n")
+	if !ok || strings.Contains(after, "\nrelcheck\n") {
+		t.Errorf("got\n%s\nwant a folder of relcheck until the package is purged", out)
 	}
 }
 

@@ -149,6 +149,7 @@ func TestRunImage(t *testing.T) {
 	need(t, true, "podman", "runc")
 	root, address := t.TempDir(), freeAddress(t)
 	podman := []string{"--root=" + root + "/storage", "--runroot=" + root + "/run", "--tmpdir=" + root + "/tmp", "--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--events-backend=none", "--runtime=runc"}
+	t.Cleanup(func() { exec.Command("podman", append(podman, "rm", "--all", "--force", "--time=0")...).Run() })
 	// Low limits need no permission to raise them.
 	c := exec.Command("podman", append(podman, "run", "--rm", "--network=host", "--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024", "--pull=never", "--read-only", "--read-only-tmpfs=false",
 		"--env=RELCHECK_LISTEN="+address, "--volume=data:"+dataFolder, "oci-archive:"+result(t, "image.tar"))...)
