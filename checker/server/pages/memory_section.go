@@ -165,7 +165,7 @@ func (b *builder) heapChange() *figure {
 	i := 0
 	for r := range t.All() {
 		before, after = r.Text(stats.ColOld), r.Text(stats.ColNew)
-		f.Lead = plural(r.Number(stats.ColOldInstances), "instance", "instances") + " of " + before + ", and " + formatNumber(r.Number(stats.ColNewInstances)) + " of " + after + "."
+		f.Lead = show(r, stats.ColOldInstances) + " of " + before + " and " + show(r, stats.ColNewInstances) + " of " + after + " report their heap."
 		certain := "too few"
 		if r.Known(stats.ColCertain) {
 			certain = show(r, stats.ColCertain)
