@@ -19,8 +19,7 @@ func jsonTime(t time.Time) *string {
 	if t.IsZero() {
 		return nil
 	}
-	text := formatMoment(t)
-	return &text
+	return new(t.UTC().Format(time.RFC3339))
 }
 
 // jsonWords returns the words of a text, which is an empty list if there are none.

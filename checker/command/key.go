@@ -138,7 +138,7 @@ func keyList(streams IO) *cobra.Command {
 				Keys []listedKey `json:"keys"`
 			}{[]listedKey{}}
 			for _, k := range keys {
-				list.Keys = append(list.Keys, listedKey{storedKeyID(k), k.Counts, append([]string{}, k.Products...), jsonTime(k.Added), jsonTime(k.Revoked)})
+				list.Keys = append(list.Keys, listedKey{k.ID(), k.Counts, append([]string{}, k.Products...), jsonTime(k.Added), jsonTime(k.Revoked)})
 			}
 			return printJSON(streams, list)
 		}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"relcheck/checker/bundle"
+	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 )
 
@@ -35,12 +37,12 @@ type siteBundle struct {
 	Bundle    string  `json:"bundle"`
 }
 
-func printSites(sites []db.Site, streams IO) error {
+func printSites(sites []rollup.Site, streams IO) error {
 	list := struct {
 		Sites []listedSite `json:"sites"`
 	}{[]listedSite{}}
 	for _, site := range sites {
-		one := listedSite{site.Name, site.Store, storedKeyID(db.TrustedKey{Key: site.Key}), []siteBundle{}}
+		one := listedSite{site.Name, site.Store, bundle.TrustedKey{Key: site.Key}.ID(), []siteBundle{}}
 		for _, p := range site.Products {
 			one.Products = append(one.Products, siteBundle{p.Product, p.Through.String(), p.Threshold, jsonTime(p.Applied), p.Bundle})
 		}
