@@ -42,13 +42,17 @@ func (b *builder) installationsByDay() *figure {
 
 // installationsCard answers how many installations there are.
 func (b *builder) installationsCard(c card) card {
-	for _, period := range []struct{ name, in string }{{stats.FinishedFourWeeks, "in the four weeks to "}, {stats.FinishedWeek, "in the week to "}, {stats.FinishedDay, "on "}} {
+	for _, period := range []struct{ name, in string }{{stats.FinishedFourWeeks, "in the four weeks to "}, {stats.FinishedWeek, "in the week to "}, {stats.FinishedDay, "on "}, {stats.TodaySoFar, ""}} {
 		for r := range b.Table("installations").All() {
 			if r.Text(stats.ColPeriod) != period.name || !r.Known(stats.ColInstallations) || r.Number(stats.ColInstallations) == 0 {
 				continue
 			}
 			c.Value = show(r, stats.ColInstallations)
-			text := plural(r.Number(stats.ColInstallations), "installation", "installations") + b.filterText() + " reported " + period.in + show(r, stats.ColTo)
+			when := period.in + show(r, stats.ColTo)
+			if period.name == stats.TodaySoFar {
+				when = stats.TodaySoFar
+			}
+			text := plural(r.Number(stats.ColInstallations), "installation", "installations") + b.filterText() + " reported " + when
 			if r.Known(stats.ColChange) {
 				text += ", " + show(r, stats.ColChange) + " from the " + period.name + " before"
 			}
@@ -59,10 +63,7 @@ func (b *builder) installationsCard(c card) card {
 			return c
 		}
 	}
-	c.Value, c.Text = unknown, b.todayText()
-	if len(c.Text) > 0 {
-		c.Value = formatNumber(b.installationsToday())
-	}
+	c.Value = unknown
 	return c
 }
 

@@ -189,15 +189,17 @@ func (b *builder) heapChange() *figure {
 
 // heapAbove shows the share of instances above each heap size.
 func (b *builder) heapAbove() *figure {
-	title, about, count, share := "Instances above a heap size", "instances", stats.ColInstances, stats.ColShare
+	title, count, share, name := "Instances above a heap size", stats.ColInstances, stats.ColShare, "instances"
 	if b.Remembers() { // the heaps of installations are known by day only
-		title, about, count, share = "Days above a heap size", "days", stats.ColInstanceDays, stats.ColDayShare
+		title, count, share, name = "Days above a heap size", stats.ColInstanceDays, stats.ColDayShare, "days"
 	}
-	f, t := b.tableFigure("heap_above", title)
+	f, t := b.emptyFigure("heap_above", title)
 	if f == nil {
 		return nil
 	}
-	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of " + about + " by the heap size that they exceeded", Height: 160}}
+	t = t.Select(stats.ColBytes, count, share)
+	f.Table = newTableView(t)
+	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of " + name + " by the heap size that they exceeded", Height: 160}}
 	size, limit := b.invalid.value("above", "512 MiB"), -1.0
 	if b.Query.Above > 0 {
 		size, limit = formatBytes(float64(b.Query.Above)), float64(rollup.NearestLimit(b.Query.Above))
@@ -213,9 +215,12 @@ func (b *builder) heapAbove() *figure {
 			columns.X = append(columns.X, columnTick(i, len(t.Rows), show(r, stats.ColBytes)))
 		}
 		columns.Columns = append(columns.Columns, chart.Column{Value: r.Float(share), Class: class,
-			Title: "more than " + show(r, stats.ColBytes) + "\n" + plural(r.Number(count), strings.TrimSuffix(about, "s"), about) + " (" + show(r, share) + ")"})
+			Title: "more than " + show(r, stats.ColBytes) + "\n" + plural(r.Number(count), strings.TrimSuffix(name, "s"), name) + " (" + show(r, share) + ")"})
 	}
-	f.Chart, f.Lead = drawColumns(columns, shareAxis), "The share of "+about+" that ever used more than each size."
+	f.Chart, f.Lead = drawColumns(columns, shareAxis), "The share of instances that ever used more than each size."
+	if b.Remembers() {
+		f.Lead = "The share of the days of installations and instances with more than each size."
+	}
 	f.Form = &queryForm{Error: b.invalid.formError(f.Name, "above"), Anchor: f.Name, Hidden: b.hiddenFields("above"), Button: "Show", Fields: []formField{{Label: "More heap than", Name: "above", Value: size}}}
 	return f
 }

@@ -87,7 +87,7 @@ func TestFirstDay(t *testing.T) {
 	p := catalog.Product{Name: "app"}
 	view := stats.NewView(p, p.Rank([]catalog.Release{{Tag: "v1.0.0"}, {Tag: "v1.1.0"}}), stats.Query{Range: days}, totals, today)
 	for section, want := range map[string][]string{
-		"":         {"Today so far, 3 installations have reported.", "Versions in use"},
+		"":         {"3 installations reported today so far. 2 of them are new.", "Versions in use"},
 		"activity": {"Today so far, 3 installations have reported.", "Charts over time begin tomorrow"},
 	} {
 		page, err := Product(Visitor{Reader: true}, ProductData{View: view, Section: section})
@@ -104,8 +104,8 @@ func TestFirstDay(t *testing.T) {
 			t.Errorf("page %q: got charts over time, want none", section)
 		}
 	}
-	if tiles := NewProductSummary(view).Tiles; len(tiles) != 1 || tiles[0] != (tile{"Installations today so far", "3", ""}) {
-		t.Errorf("got the summary %+v, want the installations of today", tiles)
+	if o := NewProductSummary(view); len(o.Tiles) != 1 || o.Tiles[0] != (tile{"Installations today so far", "3", ""}) || !strings.Contains(o.Latest, "of the installations run it") {
+		t.Errorf("got the summary %+v, want the installations of today", o)
 	}
 }
 
