@@ -270,7 +270,7 @@ func (s *Server) releasesPage(w http.ResponseWriter, r *http.Request, id identit
 	}
 	from, to := data.Pager.Bounds()
 	for _, r := range all[from:to] {
-		data.Releases = append(data.Releases, pages.Release{Release: r.Release, Page: releasePath(p.Name, r.Tag), NotesURL: p.links.notes(&p.Product, &r.Release)})
+		data.Releases = append(data.Releases, pages.Release{Release: r.Release, Named: r.NamedFiles(&p.Product), Page: releasePath(p.Name, r.Tag), NotesURL: p.links.notes(&p.Product, &r.Release)})
 	}
 	return s.sendPage(w, r, id, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.Releases(v, data) })
 }

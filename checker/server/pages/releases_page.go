@@ -22,10 +22,11 @@ type ReleasesData struct {
 	Upstreams []catalog.Freshness // shown to readers only
 }
 
-// Release is a release, with the path of its page and the link to its notes if there are
-// any.
+// Release is a release, with its files, the path of its page, and the link to its notes if there
+// are any.
 type Release struct {
 	catalog.Release
+	Named          catalog.NamedFiles
 	Page, NotesURL string
 }
 
@@ -69,7 +70,7 @@ func Releases(v Visitor, d ReleasesData) ([]byte, error) {
 	page.CountHead = count.Head
 	page.Rows = releaseRows(d.Releases, versions, count, share, d.View.Latest)
 	for i, r := range d.Releases {
-		page.Rows[i].Files = filesSummary(page.Product.NamedFiles(&r.Release), d.Serves)
+		page.Rows[i].Files = filesSummary(r.Named, d.Serves)
 		page.Filed = page.Filed || page.Rows[i].Files != ""
 	}
 	return render("releases", v, "Releases of "+page.Product.Title, page)
