@@ -332,7 +332,8 @@ func firstToken(ctx context.Context, s *db.Store, o *serveOptions, out io.Writer
 func logMissingReleases(ctx context.Context, s *db.Store, log *slog.Logger) {
 	p, ranked, err := rankedReleases(ctx, s, server.DefaultProduct)
 	if err == nil && len(ranked) == 0 {
-		log.Info("product opa has no releases: add them with " + p.AddCommands())
+		command := p.AddCommands()
+		log.Info("product opa has no releases: add them with " + command)
 	}
 }
 

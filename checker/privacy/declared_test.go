@@ -180,10 +180,10 @@ var variables = map[string]string{
 	"header":  "the name of a header of proxies",
 	"ignored": "the name of a header of proxies",
 	"shared":  "a constant",
-	"text":    "a danger to the store",
+	"text":    "a danger to the store, or a variable without effect",
 	"hint":    "a hint about an upstream",
 	"what":    "a constant",
-	"command": "a command, with the base URL",
+	"command": "a command, with the base URL or a product",
 }
 
 func literal(e ast.Expr) string {

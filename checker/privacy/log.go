@@ -25,6 +25,7 @@ var LogAttributes = []Field{
 	{"route", "the pattern of a request's path"},
 	{"sha256", "the checksum of a file of a release"},
 	{"stack", "where an error in the program has happened"},
+	{"state", "what the service manager could not be notified of"},
 	{"timeout", "a limit of time"},
 	{"took", "how long an operation has taken"},
 	{"upstream", "an upstream of a product"},
