@@ -23,7 +23,7 @@ func (s *Service) tokens(r *Request) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	invite, add, link := newForm(r, "invite", "Create a sign-in link"), newForm(r, "add", "Create a token"), newForm(r, "link", "Create a sign-in link")
+	invite, add, link := newForm(r, "invite", "Create a sign-in link"), newForm(r, "add", "Create a token"), newForm(r, "link", "Create a link for the token")
 	name, scope := tokenFields(invite, "Name of the colleague or browser")
 	if invite.wasSent() {
 		if a := s.invite(r, all, invite, name, scope); a != nil {
