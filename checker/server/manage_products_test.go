@@ -138,7 +138,7 @@ func TestManageUpstreams(t *testing.T) {
 		}
 	}
 	page := m.follow(t, path, "sync")
-	wantText(t, "synced", page, "File:"+file+": 1 release", "v1.0.0", "just now", "ok")
+	wantText(t, "synced", page, "file:"+file+": 1 release", "v1.0.0", "just now", "ok")
 	if got := s.lastChange(t); got != m.id+" releases.synced opa "+strings.SplitN(got, " ", 4)[3] {
 		t.Errorf("got audit entry %q, want a sync by the token", got)
 	}

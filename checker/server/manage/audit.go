@@ -43,7 +43,7 @@ func (s *Service) audit(r *Request) (*Answer, error) {
 }
 
 func auditGrid(entries []access.AuditEntry, names map[string]string) *pages.Grid {
-	g := &pages.Grid{Caption: "Changes", Head: []pages.Column{{Text: "When (UTC)"}, {Text: "Who"}, {Text: "Action"}, {Text: "Product"}, {Text: "Detail"}}}
+	g := &pages.Grid{Caption: "Changes", Head: []pages.Column{{Text: "When (UTC)"}, {Text: "Who"}, {Text: "Action"}, {Text: "Product"}, {Text: "Detail", Long: true}}}
 	for _, a := range entries {
 		g.Rows = append(g.Rows, []pages.Cell{{Text: a.At.Format(time.DateTime)}, {Text: a.Actor, Note: names[a.Actor]}, {Text: a.Action}, {Text: a.Product}, {Text: a.Detail}})
 	}

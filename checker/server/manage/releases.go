@@ -183,7 +183,7 @@ func text(layers [2]*catalog.Layer) (notes string) {
 
 // valueGrid returns a table of the values of a release and their sources.
 func valueGrid(p *Product, r *catalog.Release, layers [2]*catalog.Layer) *pages.Grid {
-	g := &pages.Grid{Caption: "Values", Head: []pages.Column{{Text: "Field"}, {Text: "Value"}, {Text: "From"}}}
+	g := &pages.Grid{Caption: "Values", Head: []pages.Column{{Text: "Field"}, {Text: "Value", Long: true}, {Text: "From"}}}
 	for _, v := range p.Values(r, layers) {
 		source := v.Source
 		if source == "operator" {

@@ -23,7 +23,7 @@ func (s *Service) tokens(r *Request) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	invite, add, link := newForm(r, "invite", "Create a sign-in link"), newForm(r, "add", "Create a token"), newForm(r, "link", "Create a sign-in link")
+	invite, add, link := newForm(r, "invite", "Create a sign-in link"), newForm(r, "add", "Create a token"), newForm(r, "link", "Create a link for the token")
 	name, scope := tokenFields(invite, "Name of the colleague or browser")
 	if invite.wasSent() {
 		if a := s.invite(r, all, invite, name, scope); a != nil {
@@ -116,7 +116,7 @@ func (s *Service) addLink(r *Request, f *form, t access.Token) *Answer {
 }
 
 func (s *Service) tokenGrid(all []access.Token, own string) *pages.Grid {
-	g := &pages.Grid{Caption: "Tokens", Head: []pages.Column{{Text: "Name"}, {Text: "ID"}, {Text: "Scope"}, {Text: "Created", Wide: true}, {Text: "Last used", Wide: true}, {Text: "State"}}}
+	g := &pages.Grid{Caption: "Tokens", Head: []pages.Column{{Text: "Name", Long: true}, {Text: "ID"}, {Text: "Scope"}, {Text: "Created", Wide: true}, {Text: "Last used", Wide: true}, {Text: "State"}}}
 	for _, t := range slices.Backward(all) {
 		used, state := "", pages.Cell{Of: t.ID, Links: []pages.Action{{Text: "Revoke", URL: s.Root + "/manage/tokens/" + t.ID + "/revoke"}}}
 		if !t.LastUsed.IsZero() {

@@ -120,8 +120,8 @@ func (s *Service) syncNow(ctx context.Context, token, product string) (all []str
 	if err != nil {
 		all = append(all, err.Error())
 	}
-	for i, text := range all {
-		all[i] = pages.Sentence(printable.Clean(text))
+	for i, text := range all { // which begin with names
+		all[i] = printable.Clean(text)
 	}
 	return all
 }
@@ -138,7 +138,7 @@ func (s *Service) syncResult(p *Product, run *syncRun) pages.ManageSection {
 }
 
 func (s *Service) upstreamGrid(p *Product) *pages.Grid {
-	g := &pages.Grid{Caption: "Upstreams", Head: []pages.Column{{Text: "Upstream"}, {Text: "State"}, {Text: "Synced"}, {Text: "Latest there", Wide: true}}}
+	g := &pages.Grid{Caption: "Upstreams", Head: []pages.Column{{Text: "Upstream", Long: true}, {Text: "State", Long: true}, {Text: "Synced"}, {Text: "Latest there", Wide: true}}}
 	all := p.Freshness(time.Now(), s.StaleAfter)
 	for _, name := range p.UpstreamList() {
 		if !slices.ContainsFunc(all, func(f catalog.Freshness) bool { return f.Upstream == name }) {

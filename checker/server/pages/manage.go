@@ -193,7 +193,7 @@ func ManagePath(product string) string { return "/manage/products/" + url.PathEs
 
 // ReleaseGrid returns a table of all files of a release, with why each was chosen or not.
 func ReleaseGrid(d ReleaseData) *Grid {
-	g := &Grid{Caption: "Files", Head: []Column{{Text: "File"}, {Text: "Download for"}, {Text: "Why", Long: true}, {Text: "Size"}, {Text: "Status"}, {Text: "Checksum", Long: true}}}
+	g := &Grid{Caption: "Files", Head: []Column{{Text: "File", Long: true}, {Text: "Download for", Long: true}, {Text: "Why", Long: true}, {Text: "Size"}, {Text: "Status"}, {Text: "Checksum", Long: true}}}
 	if !d.Serves {
 		g.Head = append(g.Head[:4], g.Head[5])
 	}

@@ -73,7 +73,11 @@ func (v Visitor) navigation() []link {
 	if !v.Reader && !v.SignedIn {
 		all = append(all, link{Text: "Sign in", URL: "/sign-in"})
 	}
-	return v.links(all...)
+	all = v.links(all...)
+	for i, l := range all {
+		all[i].Current = l.Current || l.Text == "Manage" && strings.HasPrefix(v.Path, "/manage/")
+	}
+	return all
 }
 
 // tabs returns links to the pages of a product. Links to its statistics keep a query.

@@ -111,7 +111,7 @@ export function manageSections({ server, check, visit, checkLook, text }) {
       }
       await page.setViewportSize({ width: 1440, height: 900 });
       await page.goto(pages.withdraw.replace(/^/, manage));
-      const numbers = await text(page, "main ul");
+      const numbers = await text(page, ".manage ul");
       check(/[\d,]+ instances have run it in the last 28 days/.test(numbers) && numbers.includes(`Clients will be offered ${server.before}.`), `withdrawing ${server.latest}: ${numbers}`);
     }),
     () => visit(as(server.admin[1]), { javaScriptEnabled: false }, async (page) => {

@@ -64,7 +64,7 @@ async function visit(server, options, work) {
   page.setDefaultTimeout(60000); // for a busy machine
   page.on("request", (r) => check(r.url().startsWith(server.base), `request to another origin: ${r.url()}`));
   page.on("pageerror", (e) => check(false, `script error on ${page.url()}: ${e.message}`));
-  page.on("console", (m) => check(m.type() !== "error" || /40[0134]/.test(m.text()), `console error on ${page.url()}: ${m.text()}`));
+  page.on("console", (m) => check(m.type() !== "error" || /40[0134]|422/.test(m.text()), `console error on ${page.url()}: ${m.text()}`));
   try {
     await work(page);
   } catch (e) {
