@@ -270,7 +270,7 @@ func runTopic(t *testing.T, topic manual.Topic) {
 	if script += "run_hook finish\n"; ran == 0 && !strings.Contains(script, "finish()") {
 		return
 	}
-	cmd := exec.Command("bash", "-c", script)
+	cmd := exec.Command("timeout", "--kill-after=5", "120", "bash", "-c", script) // blocks wait for what they show
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "ADDR="+addr, "UPSTREAM="+upstream.URL, "HOME="+dir, "GOPROXY=file://"+dir+"/goproxy", "GORACE=atexit_sleep_ms=0", "FILES=files")
 	if topic.Name == "postgresql" {

@@ -60,7 +60,7 @@ func serveCommand(streams IO) *cobra.Command {
     --base-url https://releases.example.com`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			warnings, err := requireFlags(cmd, [2]string{"backup-every", "backup-dir"}, [2]string{"backup-keep", "backup-dir"}, [2]string{"fetch-on-demand", "files"},
-				[2]string{"public-threshold", "public-stats"}, [2]string{"token-file", "sync-every"})
+				[2]string{"public-threshold", "public-stats"})
 			if err != nil {
 				return err
 			}

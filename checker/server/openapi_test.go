@@ -172,7 +172,7 @@ func check(t *testing.T, in *openapi3filter.RequestValidationInput, sent []byte,
 // isPage reports whether a pattern is that of a page or of its parts.
 func isPage(pattern string) bool {
 	_, path, _ := strings.Cut(pattern, " ")
-	return path == "/{$}" || slices.ContainsFunc([]string{"/connect", "/privacy", "/docs", "/assets/", "/products/", "/sign-"}, func(prefix string) bool { return strings.HasPrefix(path, prefix) })
+	return path == "/{$}" || slices.ContainsFunc([]string{"/connect", "/privacy", "/docs", "/assets/", "/manage", "/products/", "/sign-"}, func(prefix string) bool { return strings.HasPrefix(path, prefix) })
 }
 
 // TestDescription checks that the description of the API has all routes except pages, and no
