@@ -116,11 +116,13 @@ func (s *Service) settings(r *Request) (*Answer, error) {
 			return a, nil
 		}
 	}
-	head := pages.ManageSection{Actions: []pages.Action{{Text: "Remove the product", URL: s.of(p, "remove")}}}
+	head := pages.ManageSection{}
 	for _, hint := range s.Hints(p.Name) {
 		head.Texts = append(head.Texts, pages.Sentence(hint))
 	}
-	return page("Settings", p, head, f.section("")), nil
+	remove := pages.ManageSection{Title: "Remove this product", Texts: []string{"Its releases and statistics are removed with it. A page asks for confirmation first."},
+		Actions: []pages.Action{{Text: "Remove the product", URL: s.of(p, "remove"), Danger: true}}}
+	return page("Settings", p, head, f.section(""), remove), nil
 }
 
 // editProduct changes a product. It returns nil if the form shows an error.

@@ -74,7 +74,7 @@ func (s *Service) releaseGrid(p *Product, releases []*catalog.Ranked) *pages.Gri
 		case r.Withdrawn:
 			state.Class = "state bad"
 		}
-		act := pages.Action{Text: "Withdraw", URL: s.of(p, "release/withdraw", "tag", r.Tag)}
+		act := pages.Action{Text: "Withdraw", URL: s.of(p, "release/withdraw", "tag", r.Tag), Danger: true}
 		if r.Withdrawn {
 			act = pages.Action{Text: "Restore", URL: s.of(p, "release/restore", "tag", r.Tag)}
 		}
@@ -137,13 +137,13 @@ func (s *Service) release(r *Request) (*Answer, error) {
 			}
 		}
 	}
-	act := pages.Action{Text: "Withdraw", URL: s.of(p, "release/withdraw", "tag", ranked.Tag)}
+	act := pages.Action{Text: "Withdraw", URL: s.of(p, "release/withdraw", "tag", ranked.Tag), Danger: true}
 	if ranked.Withdrawn {
 		act = pages.Action{Text: "Restore", URL: s.of(p, "release/restore", "tag", ranked.Tag)}
 	}
 	head := pages.ManageSection{Actions: []pages.Action{act}, Grid: valueGrid(p, &ranked.Release, layers)}
 	if layers[catalog.Operator] != nil {
-		head.Actions = append(head.Actions, pages.Action{Text: "Undo changes made here", URL: s.of(p, "release/reset", "tag", ranked.Tag)})
+		head.Actions = append(head.Actions, pages.Action{Text: "Undo changes made here", URL: s.of(p, "release/reset", "tag", ranked.Tag), Danger: true})
 	}
 	files := pages.ManageSection{Title: "Files", Grid: pages.ReleaseGrid(pages.ReleaseData{Product: p.Product, Release: ranked, Serves: s.Serves, OnDemand: s.OnDemand}), Empty: "No files are known."}
 	if p.Download != "" && len(files.Grid.Rows) == 0 {

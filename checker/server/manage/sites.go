@@ -48,7 +48,7 @@ func (s *Service) siteGrid(all []rollup.Site) *pages.Grid {
 		}
 		oneOf := func(all []string) pages.Cell { return pages.Cell{Text: strings.Join(slices.Compact(all), ", ")} }
 		g.Rows = append(g.Rows, []pages.Cell{{Text: site.Name, Note: "store " + site.Store}, oneOf(names), oneOf(through), oneOf(thresholds), {Text: bundle.TrustedKey{Key: site.Key}.ID()},
-			{Of: site.Name, Links: []pages.Action{{Text: "Rename", URL: s.Root + "/manage/sites/" + site.Name + "/rename"}, {Text: "Remove", URL: s.Root + "/manage/sites/" + site.Name + "/remove"}}}})
+			{Of: site.Name, Links: []pages.Action{{Text: "Rename", URL: s.Root + "/manage/sites/" + site.Name + "/rename"}, {Text: "Remove", URL: s.Root + "/manage/sites/" + site.Name + "/remove", Danger: true}}}})
 	}
 	return g
 }
@@ -56,7 +56,7 @@ func (s *Service) siteGrid(all []rollup.Site) *pages.Grid {
 func (s *Service) keyGrid(keys []bundle.TrustedKey) *pages.Grid {
 	g := &pages.Grid{Caption: "Keys", Head: []pages.Column{{Text: "Key"}, {Text: "Trusted for", Long: true}, {Text: "Added", Wide: true}, {Text: "State"}}}
 	for _, k := range keys {
-		state := pages.Cell{Of: k.ID(), Links: []pages.Action{{Text: "Revoke", URL: pages.Address(s.Root+"/manage/keys/revoke", map[string][]string{"key": {k.ID()}})}}}
+		state := pages.Cell{Of: k.ID(), Links: []pages.Action{{Text: "Revoke", URL: pages.Address(s.Root+"/manage/keys/revoke", map[string][]string{"key": {k.ID()}}), Danger: true}}}
 		if !k.Revoked.IsZero() {
 			state = pages.Cell{Text: "revoked " + formatDate(k.Revoked), Class: "quiet"}
 		}

@@ -30,7 +30,7 @@ func (b *builder) countCard() card {
 		text += ", " + show(r, stats.ColChange) + " from the " + plural(int64(b.Query.Range.Days()), "day", "days") + " before"
 	}
 	if mean, ok := b.meanOfDays(); ok {
-		text += "; on a mean day " + formatNumber(mean)
+		text += "; " + formatNumber(mean) + " on an average day"
 	}
 	c.Text = []string{text + ".", "An instance is one running process: it counts again after each restart."}
 	return c
@@ -110,7 +110,7 @@ func compareShares(newest, before stats.Row, count, share stats.Column) string {
 	case p < q-enough:
 		return "yes, slower"
 	}
-	return "no, as fast"
+	return "no, about as fast"
 }
 
 func (b *builder) memoryCard() card {
@@ -122,13 +122,18 @@ func (b *builder) memoryCard() card {
 	}
 	answer := b.Query.Answer(t, formatValue)
 	c.Text = []string{answer.Text}
+	var less, more string // the highest percentiles that are certainly lower or higher
 	for r := range t.All() {
 		if r.Yes(stats.ColCertain) && r.Text(stats.ColPercentile) != "p99" {
-			c.Value = "yes, " + show(r, stats.ColChange)
 			if r.Float(stats.ColChange) < 0 {
-				c.Value = "no, " + show(r, stats.ColChange)
+				less, c.Value = r.Text(stats.ColPercentile)+" "+show(r, stats.ColChange), "no, "+show(r, stats.ColChange)
+			} else {
+				more, c.Value = r.Text(stats.ColPercentile)+" "+show(r, stats.ColChange), "yes, "+show(r, stats.ColChange)
 			}
 		}
+	}
+	if less != "" && more != "" {
+		c.Value, c.Text = "partly", append(c.Text, "Not all instances changed alike: "+less+", but "+more+".")
 	}
 	if answer.Doubt {
 		c.Value = "not certain"

@@ -39,8 +39,12 @@ type ManageSection struct {
 	Actions []Action
 }
 
-// Action is a link to a page that changes something.
-type Action struct{ Text, URL string }
+// Action is a link to a page that changes something. Danger marks changes that clients notice,
+// or that cannot be undone.
+type Action struct {
+	Text, URL string
+	Danger    bool
+}
 
 // Grid is a table. The first cell of each row is its head.
 type Grid struct {

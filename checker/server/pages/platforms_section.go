@@ -61,7 +61,7 @@ func (b *builder) platformVersions() *figure {
 		all[platform].shares[i] += r.Float(share)
 		used[i] = true
 	}
-	g := &tableView{Caption: f.Title, Head: []columnHead{{"Platform", ""}, {count.Head, "n"}, {"", "g"}}}
+	g := &tableView{Caption: f.Title, Head: []columnHead{{"Platform", ""}, {headOf(t, count), "n"}, {"", "g"}}}
 	for _, platform := range order[:min(maxPlatforms, len(order))] {
 		var parts []chart.Segment
 		total := int64(0)

@@ -91,7 +91,7 @@ func (c tableCell) write(b *strings.Builder, heads bool) {
 func newTableView(t *stats.Table) *tableView {
 	g := &tableView{Caption: t.Title}
 	for i, c := range t.Columns {
-		head := columnHead{Text: c.Head}
+		head := columnHead{Text: headOf(t, c)}
 		if i > 0 && c.Kind != stats.Text && c.Kind != stats.Yes {
 			head.Class = "n"
 		}
@@ -111,6 +111,15 @@ func newTableView(t *stats.Table) *tableView {
 		g.Rows = append(g.Rows, line)
 	}
 	return g
+}
+
+// headOf returns the heading of a column. Except for whole periods, installations are counted
+// by day.
+func headOf(t *stats.Table, c stats.Column) string {
+	if c == stats.ColInstallations && !t.Has(stats.ColPeriod) {
+		return "Installations a day"
+	}
+	return c.Head
 }
 
 // newColumnsView returns a view of some columns of a table.
