@@ -344,7 +344,9 @@ func (l *lifecycle) sweep() error {
 	}
 	return l.whileRecording(func() error {
 		err := l.s.SweepAt(context.Background(), db.Retention{Reports: keepReports}, l.now)
+		l.mu.Lock()
 		l.now = l.now.Add(time.Hour) // so that another attempt is due
+		l.mu.Unlock()
 		if errors.Is(err, db.ErrNotErased) {
 			err = nil
 		}

@@ -130,7 +130,7 @@ func testUpgrade(t *testing.T, name string) {
 		if strings.Contains(row, " opa ") {
 			dialects = "openpolicyagent"
 		}
-		before["product"][i] = strings.TrimSuffix(row, "]") + "      0 0  0  0    " + dialects + "]"
+		before["product"][i] = strings.TrimSuffix(row, "]") + "      0 0  0  0    " + dialects + " 0]"
 	}
 	for i, row := range before["report"] {
 		before["report"][i] = strings.TrimSuffix(row, "]") + " <nil>]"
