@@ -11,7 +11,7 @@ func TestDoctorBesideServer(t *testing.T) {
 	store := newFilledStore(t, unlessRace(15_000, 5_000))
 	relcheck(t, "release", "add", "opa", "v1.0.0", "--db", store)
 	relcheck(t, "token", "add", "ann", "--db", store)
-	served := serve(t, store)
+	served := serve(t, store, "--trusted-proxy", "127.0.0.1")
 	c := startReporters(t, served.addr)
 	for range 2 {
 		out, status := relcheckStatus(t, "doctor", "--db", store)
