@@ -21,7 +21,7 @@ type managedServer struct {
 	Others []string `json:"others"`  // sign-in links of a release and a read token
 	Latest string   `json:"latest"`  // release of opa
 	Before string   `json:"before"`  // the release before
-	Key    string   `json:"key"`     // a public key
+	Keys   []string `json:"keys"`    // public keys
 	Token  string   `json:"tokenID"` // of a token that can be revoked
 }
 
@@ -55,9 +55,12 @@ func managedPages(t *testing.T) managedServer {
 	ranked := p.Rank(known)
 	latest := p.Offer(ranked, nil, time.Now()).Latest
 	before := p.OfferChanges(ranked, latest.Tag, nil, time.Now())[0].To
-	_, public, err := bundle.GenerateKey("factory")
-	must(err)
-	m := managedServer{Base: servePages(t, file).Base, Latest: latest.Tag, Before: before, Key: public}
+	m := managedServer{Base: servePages(t, file).Base, Latest: latest.Tag, Before: before}
+	for _, name := range []string{"factory", "laboratory"} {
+		_, public, err := bundle.GenerateKey(name)
+		must(err)
+		m.Keys = append(m.Keys, strings.TrimSpace(public))
+	}
 	link := func(scope access.Scope) string {
 		token, _ := access.NewToken("the "+string(scope)+" browser", scope, time.Now())
 		must(s.AddToken(ctx, token))
@@ -71,6 +74,5 @@ func managedPages(t *testing.T) managedServer {
 	}
 	m.Others = []string{link(access.Release), link(access.Read)}
 	link(access.Read) // of the token that can be revoked
-	m.Key = strings.TrimSpace(m.Key)
 	return m
 }

@@ -1,6 +1,6 @@
 // The pages on which people manage the service. The server has a base URL, sign-in links of
 // admin tokens (admin), one of a release and one of a read token (others), the tags of the
-// latest release of opa and of the one before, a public key, and the ID of a token.
+// latest release of opa and of the one before, public keys, and the ID of a token.
 
 export function manageSections({ server, check, visit, checkLook, text }) {
   const { base } = server;
@@ -142,7 +142,7 @@ export function manageSections({ server, check, visit, checkLook, text }) {
       await checkLook(page, "manage-synced");
       await page.setViewportSize({ width: 1440, height: 900 });
       await page.goto(manage + "/sites");
-      await send(page, "Trust key", { key: server.key, purpose: "counts" });
+      await send(page, "Trust key", { key: server.keys[0], purpose: "counts" });
       await expect(page, "key", "is trusted for counts of all products.");
       await page.click("main >> text=Revoke");
       await send(page, "Revoke the key");
@@ -167,9 +167,9 @@ export function manageSections({ server, check, visit, checkLook, text }) {
       await expectError(page, opa + "/channels", "Add channel", { name: "L T S", match: "<2" }, "name", "cannot be a channel's name");
       await expectError(page, opa + "/channels", "Add channel", { name: "lts", match: "<2,>3" }, "match", "contains no version");
       await expectError(page, opa + "/upstreams", "Save", { upstreams: "github:opa" }, "upstreams", "OWNER/REPO");
-      await expectError(page, manage + "/tokens", "Create a token", { name: "a".repeat(101) }, "name", "100 characters");
+      await expectError(page, manage + "/tokens", "Create a token", { name: "a".repeat(101) }, "name", "use at most 100");
       await expectError(page, manage + "/sites", "Trust key", { key: "nonsense", product: "opa" }, "key", "not a public key");
-      await expectError(page, manage + "/sites", "Trust key", { key: server.key, product: "Opa!" }, "product", "cannot be a product's name");
+      await expectError(page, manage + "/sites", "Trust key", { key: server.keys[1], product: "Opa!" }, "product", "cannot be a product's name");
       await page.goto(manage + "/audit");
       check(!(await text(page, "main")).includes("kept"), "a form with an error has changed something");
     }),

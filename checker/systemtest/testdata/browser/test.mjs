@@ -65,11 +65,16 @@ async function visit(server, options, work) {
   page.on("request", (r) => check(r.url().startsWith(server.base), `request to another origin: ${r.url()}`));
   page.on("pageerror", (e) => check(false, `script error on ${page.url()}: ${e.message}`));
   page.on("console", (m) => check(m.type() !== "error" || /40[0134]|422/.test(m.text()), `console error on ${page.url()}: ${m.text()}`));
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error("the visit takes too long")), 5 * 60000); // a script in a page that waits has no limit of its own
+  });
   try {
-    await work(page);
+    await Promise.race([work(page), late]);
   } catch (e) {
     check(false, `${e.stack} at ${page.url()}`);
   }
+  clearTimeout(timer);
   await context.close();
 }
 
