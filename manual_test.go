@@ -62,7 +62,7 @@ var checks = map[string]func(t *testing.T, b block){
 }
 
 // TestManualBlocks checks that each code block of the README and the manual has a language
-// whose blocks are run or checked, and checks those that are not run.
+// whose blocks are run or checked, and checks the others.
 func TestManualBlocks(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	if err != nil {
@@ -126,7 +126,7 @@ func program(name string, args ...string) func(*testing.T, block) {
 	}
 }
 
-// fill replaces the names of certificates by those of real ones.
+// fill replaces the names of certificates by the names of real ones.
 func fill(t *testing.T, text string) string {
 	dir := t.TempDir()
 	out, err := exec.Command("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=releases.example.com",

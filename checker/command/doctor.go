@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"relcheck/checker/printable"
 	"relcheck/db/backup"
 	"relcheck/db/doctor"
 )
@@ -96,7 +97,7 @@ func (d *findingPrinter) report(f doctor.Finding) {
 	head := d.styled(newText(mark.word).padded(wide+gap, false), mark.as).plus(newText(f.Check).padded(check+gap, false))
 	lines := []string{masked(f.Text)}
 	if d.fancy {
-		lines = wrap(lines[0], d.screen.width-head.width)
+		lines = printable.Wrap(lines[0], d.screen.width-head.width)
 	}
 	for i, line := range lines {
 		if i > 0 {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"relcheck/checker/printable"
 	"relcheck/checker/stats"
 )
 
@@ -77,7 +78,7 @@ func (s *screen) heads(g *grid, widths []int) [][]text {
 		if !s.fancy {
 			room = len(head) // programs expect one line
 		}
-		broken[i] = wrap(strings.ToUpper(head), room)
+		broken[i] = printable.Wrap(strings.ToUpper(head), room)
 		most = max(most, len(broken[i]))
 		for _, line := range broken[i] {
 			widths[i] = max(widths[i], len(line))
@@ -114,7 +115,7 @@ func (s *screen) table(v *stats.View, t *stats.Table) (b block) {
 	title := s.styled(newText(masked(v.Product.Title)+": "+t.Title), bold)
 	b = append(b, title.plus(s.styled(newText("  "+describe(v.Query)), faint)), text{})
 	if says := v.Query.Answer(t, show).Text; says != "" {
-		b = append(append(b, plain(wrap(says, s.width)...)...), text{})
+		b = append(append(b, plain(printable.Wrap(says, s.width)...)...), text{})
 	}
 	if len(t.Rows) == 0 {
 		b = append(b, plain("No data in this range.")...)
@@ -122,7 +123,7 @@ func (s *screen) table(v *stats.View, t *stats.Table) (b block) {
 		b = append(b, s.rows(t, s.width)...)
 	}
 	b = append(b, text{})
-	for _, line := range wrap(masked(t.Note), s.width) {
+	for _, line := range printable.Wrap(masked(t.Note), s.width) {
 		b = append(b, s.styled(newText(line), faint))
 	}
 	return b

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"relcheck/checker/printable"
 )
 
 const (
@@ -88,7 +90,7 @@ func listCommands(cmd *cobra.Command, group string, width int) string {
 	for _, c := range cmd.Commands() {
 		if c.GroupID == group && c.IsAvailableCommand() {
 			name := fmt.Sprintf("  %-*s ", cmd.NamePadding(), c.Name())
-			for _, line := range wrap(c.Short, width-len(name)) {
+			for _, line := range printable.Wrap(c.Short, width-len(name)) {
 				b.WriteString(name + line + "\n")
 				name = strings.Repeat(" ", len(name))
 			}
@@ -102,7 +104,7 @@ func reflow(text string, width int) string {
 	var paragraphs []string
 	for p := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n\n") {
 		if p = strings.TrimLeft(p, "\n"); !strings.HasPrefix(p, " ") && !strings.HasPrefix(p, "\t") {
-			p = strings.Join(wrap(p, width), "\n")
+			p = strings.Join(printable.Wrap(p, width), "\n")
 		}
 		paragraphs = append(paragraphs, p)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"relcheck/checker/printable"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/rollup"
 )
@@ -57,7 +58,7 @@ func (s *screen) overview(v *stats.View) block {
 			note = "Versions are those of " + name + " on a mean day. "
 		}
 		all = append(all, text{})
-		for _, line := range wrap(note+"Pages: "+strings.Join(statsPages, ", ")+". --by shows more.", s.width) {
+		for _, line := range printable.Wrap(note+"Pages: "+strings.Join(statsPages, ", ")+". --by shows more.", s.width) {
 			all = append(all, s.styled(newText(line), faint))
 		}
 	}
@@ -205,7 +206,7 @@ func (s *screen) recency(v *stats.View) block {
 	if line == "" {
 		return nil
 	}
-	return plain(wrap(line, s.width)...)
+	return plain(printable.Wrap(line, s.width)...)
 }
 
 // top returns the n rows with the most installations or instances, in the order of the table, and one row

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/printable"
 	"relcheck/checker/simulate"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/rollup"
@@ -91,7 +92,7 @@ func (o *outcome) print(w io.Writer) error {
 		s.print(append(block{text{}}, s.rows(platforms.Select(colPlatform, stats.ColInstances, stats.ColShare, stats.ColReports), s.width)...))
 	}
 	if o.Unrecorded > 0 {
-		s.print(append(block{text{}}, plain(wrap(fmt.Sprintf("%s exceeded the rate limit per client IP, and the service did not record them. "+
+		s.print(append(block{text{}}, plain(printable.Wrap(fmt.Sprintf("%s exceeded the rate limit per client IP, and the service did not record them. "+
 			"To record all, run: relcheck serve --source-rate 0", counted(o.Unrecorded, "report")), s.width)...)...))
 	}
 	return s.flush()

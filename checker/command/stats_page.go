@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"relcheck/checker/printable"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/rollup"
 )
@@ -22,7 +23,7 @@ const (
 func (s *screen) answers(v *stats.View) (b block) {
 	for _, sentence := range append(howMany(v), dropped(v), v.Query.Answer(v.Table("heap_change"), show).Text) {
 		if sentence != "" {
-			b = append(b, plain(wrap(sentence, s.width)...)...)
+			b = append(b, plain(printable.Wrap(sentence, s.width)...)...)
 		}
 	}
 	return b
@@ -133,7 +134,7 @@ func (s *screen) versionsPage(v *stats.View) block {
 	if versions.Any(stats.ColWithdrawn) {
 		columns = append(columns, stats.ColWithdrawn)
 	}
-	sentences := plain(wrap(dropped(v), s.width)...)
+	sentences := plain(printable.Wrap(dropped(v), s.width)...)
 	return stack(append(sentences, s.recency(v)...),
 		s.titled(top(versions, pageRows, columns...), s.width),
 		s.besideOrBelow(top(v.Table("lines"), pageRows, stats.ColLine, count, share), top(v.Table("behind_days"), pageRows, stats.ColFromDays, stats.ColToDays, count, share)))
@@ -149,7 +150,7 @@ func (s *screen) memoryPage(v *stats.View) block {
 	change := v.Table("heap_change")
 	var sentences block
 	if answer := v.Query.Answer(change, show).Text; answer != "" {
-		sentences = plain(wrap(answer, s.width)...)
+		sentences = plain(printable.Wrap(answer, s.width)...)
 	}
 	return stack(sentences, s.titled(topHeaps(v, pageRows), s.width), s.titled(v.Table("heap_histogram"), s.width))
 }

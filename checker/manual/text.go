@@ -8,6 +8,8 @@ import (
 
 	"github.com/yuin/goldmark/ast"
 	extended "github.com/yuin/goldmark/extension/ast"
+
+	"relcheck/checker/printable"
 )
 
 // indent is the indentation of code blocks, in columns.
@@ -67,7 +69,7 @@ func (r *textRenderer) blocks(parent ast.Node, width int, margin string) {
 		case *extended.Table:
 			r.table(n, width, margin)
 		default:
-			r.paragraph(wrap(r.text(n), width-utf8.RuneCountInString(margin)), margin, tight)
+			r.paragraph(printable.Wrap(r.text(n), width-utf8.RuneCountInString(margin)), margin, tight)
 		}
 	}
 }
@@ -116,7 +118,7 @@ func (r *textRenderer) table(t *extended.Table, width int, margin string) {
 		var cells [][]string
 		lines := 1
 		for i, cell := range row {
-			cells = append(cells, wrap(cell, widths[i]))
+			cells = append(cells, printable.Wrap(cell, widths[i]))
 			lines = max(lines, len(cells[i]))
 		}
 		for n := range lines {
@@ -163,21 +165,4 @@ func columnWidths(rows [][]string, width int) []int {
 		widths[widest]--
 	}
 	return widths
-}
-
-// wrap breaks a text into lines at spaces.
-func wrap(s string, width int) (lines []string) {
-	line := ""
-	for word := range strings.FieldsSeq(s) {
-		switch {
-		case line == "":
-			line = word
-		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) <= width:
-			line += " " + word
-		default:
-			lines = append(lines, line)
-			line = word
-		}
-	}
-	return append(lines, line)
 }

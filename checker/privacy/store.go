@@ -1,6 +1,6 @@
 package privacy
 
-// Tables are the tables of the store: those with data about clients first, then those of the
+// Tables are the tables of the store: first tables with data about clients, then tables of the
 // operator.
 var Tables = []Table{
 	{"report", "each report", "the statistics are computed from it", asReports, []Field{

@@ -207,8 +207,8 @@ func forget(releases []*catalog.Ranked) []*catalog.Ranked {
 	return undecided
 }
 
-// without returns the releases of the product, and those that are waiting, except those with
-// the same tags as others.
+// without returns the releases of the product, and the waiting ones among them, except
+// releases with the tags of others.
 func (p *product) without(others []*catalog.Ranked) (releases, waiting []*catalog.Ranked) {
 	tags := map[string]bool{}
 	for _, r := range others {

@@ -167,7 +167,7 @@ func TestSameBytes(t *testing.T) {
 	}
 }
 
-// The checksums are those of all results, and are signed.
+// The checksums cover all results, and are signed.
 func TestChecksums(t *testing.T) {
 	r := dists(t)
 	first := r.folders[0]

@@ -41,7 +41,7 @@ func run(ctx context.Context, args []string) error {
 	f.StringVar(&o.source, "source", ".", "`folder` of the clone to build")
 	f.StringVar(&o.out, "out", "", "`folder` for the results, which are replaced (default: dist in the clone)")
 	f.StringVar(&o.key, "key", "", "`file` with the secret key of relcheck key generate that signs the checksums (default: not signed)")
-	f.StringVar(&o.man, "man", "", "`folder` of man pages (default: those that tools/man in the clone writes, if it exists)")
+	f.StringVar(&o.man, "man", "", "`folder` of man pages (default: what tools/man in the clone writes, if it exists)")
 	list := f.String("platforms", allPlatforms, "platforms, separated by spaces")
 	if err := f.Parse(args); err != nil {
 		return err

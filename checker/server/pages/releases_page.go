@@ -60,7 +60,7 @@ func Releases(v Visitor, d ReleasesData) ([]byte, error) {
 	versions := d.View.Table("versions")
 	if page.Counted {
 		if d.View.Remembers() {
-			page.Lead += " Installations are those of a mean day of the last 28."
+			page.Lead += " Installations are counted on a mean day of the last 28."
 		} else {
 			page.Lead += " Instances are counted over the last 28 days."
 		}
