@@ -1,39 +1,54 @@
 SHELL = bash -o pipefail
 
-.PHONY: run test test-race test-system test-kills test-crash test-backup test-failover test-fleet test-malformed test-abuse fuzz bench lint clients peer postgres patroni browser network octokit manual man nginx platforms clean
+.PHONY: run test check test-race test-plain check-slow check-race test-crash test-backup test-failover test-fleet test-malformed test-abuse fuzz bench lint clients peer postgres patroni browser network octokit manual man nginx platforms clean
 
 run:
 	go run . serve
 
-# All tests. What they need is built or installed first. What cannot be installed is
-# reported, and its tests are skipped: Open Policy Agent needs a module proxy, and
-# PostgreSQL needs Debian's packages.
-# The race detector leaves out SQLite, which is translated C code: it would take a third of
-# the time, and its locks are Go's, so races around it are still found. Commands and the
-# whole system are tested without it, except where many requests meet, as are tests that
-# kill processes or need much of SQLite. Many tests wait for others' clocks and disks, so
-# three groups run beside each other.
-RACE = go test -race -gcflags=modernc.org/sqlite/lib=-race=false -timeout 25m -p 1
-
+# All tests but those that need minutes, a browser, or the programs of others. What they need
+# is installed first, from Debian's and npm's packages; where that fails, the tests that need
+# it are skipped. Takes at most ten minutes on two cores, with empty caches.
 test:
-	@$(MAKE) -j 3 lint clients postgres browser network octokit manual platforms PLATFORMS='linux/arm64 darwin/arm64 windows/amd64'
-	@$(MAKE) -j 3 test-race test-system test-kills
+	@$(MAKE) -j 4 lint postgres network octokit
+	@$(MAKE) -j 2 test-race test-plain
 
-# The compiler and the race detector need less time if they collect garbage less often.
-lint platforms clients test-race: export GOGC = 400
+# The tests that make test leaves out. Open Policy Agent is built first, which needs a module
+# proxy.
+check:
+	@$(MAKE) -j 3 clients browser manual platforms PLATFORMS='linux/arm64 darwin/arm64 windows/amd64'
+	@$(MAKE) -j 2 check-slow check-race
+
+# Packages with tests that make test leaves out, and what is in the names of those tests.
+SLOWEST = ./db ./checker/systemtest . ./checker/stats/statstest
+SLOW = Browser|PathPrefix|TestClients|OPA|ClosedNetwork|CannotBeLinked|NothingPrivate|SlowDownload|SlowClients|$\
+	Expired|Suspended|InventedVersions|Limits|Killed|FullDisk|LargeFleet|TestManual|TestManPages|TestScript/readme|$\
+	StatisticsAreCorrect|BehindPgBouncer|FailingChanges|FailingDisk|PowerCut|LongReader|CopyInterrupted|RandomNames|$\
+	TestConformance/.*/(Killed|CatalogLimits)
+
+# The race detector leaves out SQLite, which is translated C code: it would take a third of
+# the time, and its locks are Go's, so races around it are still found. Packages that start
+# no goroutines are tested without it, as are commands and the whole system, except where
+# many requests meet.
+RACE = go test -race -gcflags=modernc.org/sqlite/lib=-race=false -timeout 25m
+PLAIN = /stats/rollup$$|/stats/public$$|/manual$$|/markdown$$
+rest = $$(go list ./... | grep -Ev '^relcheck$$|/db$$|/systemtest$$|/statstest$$' | grep $(1))
 
 test-race:
-	$(RACE) ./db $$(go list ./... | grep -Ev '^relcheck$$|/systemtest$$|/db$$')
+	$(RACE) -skip '$(SLOW)' ./db
+	$(RACE) $(call rest,-Ev '$(PLAIN)')
+
+test-plain:
+	go test -timeout 25m -skip '$(SLOW)' $(filter-out ./db,$(SLOWEST))
+	go test $(call rest,-E '$(PLAIN)')
+
+check-slow:
+	go test -timeout 25m -run '$(SLOW)' $(SLOWEST)
+
+check-race:
 	$(RACE) ./checker/systemtest -run 'UnderLoad|Share|Shutdown|SlowClients|UnreadResponses|Malformed|FullDisk|BacksUp|Certificate|AllServers'
 
-test-system:
-	go test -timeout 25m ./checker/systemtest
-
-test-kills:
-	go test .
-	go test ./checker/stats/statstest -run TestWorld
-	go test ./db -run 'TestPowerCut|TestFailing|TestLongReader|TestFoldKilled|TestCopyInterrupted|TestStatisticsAreCorrect|TestUpgradeKilled|TestRandomNames'
-	go test ./db -run 'TestConformance/.*/(KilledBundle|KilledCounts|InstallationsKilled)'
+# The compiler and the race detector need less time if they collect garbage less often.
+lint platforms clients test-race check-race: export GOGC = 400
 
 # Cut the power, make the disk fail, kill the server, and open the store under several
 # names, at arbitrary points of a store's life. No acknowledged report may be lost, and

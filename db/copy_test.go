@@ -24,7 +24,7 @@ import (
 	"relcheck/db/pgtest"
 )
 
-var copied = flag.Int("copied", unlessRace(30_000, 3_000), "number of reports to copy between engines (make test: 1000000)")
+var copied = flag.Int("copied", unlessRace(30_000, 3_000), "number of reports to copy between engines (make test-backup: 1,000,000)")
 
 // A store that is copied to the other engine and back equals the original.
 func TestCopyRoundTrip(t *testing.T) {

@@ -27,7 +27,7 @@ func unlessRace(n, slow int) int {
 // maxImages is the maximum number of images of one lifecycle.
 const maxImages = 250
 
-// skipRace skips a test under the race detector. make test also runs it without the detector.
+// skipRace skips a test under the race detector. make check runs it without the detector.
 func skipRace(t *testing.T) {
 	if race {
 		t.Skip("slow with the race detector, which has nothing to find in it")

@@ -25,7 +25,7 @@ func TestStatisticsAreCorrect(t *testing.T) {
 		large.Instances = 300
 	}
 	fleets := map[string]fleet.Fleet{"small": small, "large": large}
-	if race { // make test also runs this test without the detector
+	if race { // make check also runs this test without the detector
 		delete(fleets, "large")
 	}
 	for size, f := range fleets {

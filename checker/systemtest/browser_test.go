@@ -78,7 +78,7 @@ func TestBrowser(t *testing.T) {
 	t.Logf("%s", out)
 }
 
-// browserModules returns the folder with the packages that control the browser. make test
+// browserModules returns the folder with the packages that control the browser. make check
 // installs them.
 func browserModules(t *testing.T) string {
 	t.Helper()
@@ -87,11 +87,11 @@ func browserModules(t *testing.T) string {
 		_, err = os.Stat(filepath.Join(modules, "node_modules/axe-core"))
 	}
 	if err != nil {
-		missing(t, "playwright-core and axe-core; make test installs them")
+		missing(t, "playwright-core and axe-core; make check installs them")
 	}
 	for _, program := range []string{"node", "/usr/bin/chromium"} {
 		if _, err := exec.LookPath(program); err != nil {
-			missing(t, program+"; make test installs it")
+			missing(t, program+"; make check installs it")
 		}
 	}
 	return modules

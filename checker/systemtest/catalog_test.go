@@ -55,7 +55,7 @@ func fillCatalog(t testing.TB, file string, products, releases, files int) {
 // more release, and that existing ones can be changed.
 func TestCatalogLimits(t *testing.T) {
 	if race {
-		t.Skip("loading 100,000 releases is slow with the race detector; make test runs this test without it")
+		t.Skip("loading 100,000 releases is slow with the race detector; make check runs this test without it")
 	}
 	file := filepath.Join(t.TempDir(), "a.db")
 	fillCatalog(t, file, catalog.MaxProducts, catalog.MaxReleases, 10)

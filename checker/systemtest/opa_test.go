@@ -26,7 +26,7 @@ var opaReleases = []opaRelease{
 	{"v1.22.2", "OPA_VERSION_CHECK_SERVICE_URL", false},
 }
 
-// binary returns the path of the program. make test builds it.
+// binary returns the path of the program. make opa builds it.
 func (g opaRelease) binary(t *testing.T) string {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join("../../.cache/opa", g.version, "opa"))
@@ -34,7 +34,7 @@ func (g opaRelease) binary(t *testing.T) string {
 		_, err = os.Stat(path)
 	}
 	if err != nil {
-		missing(t, "opa "+g.version+"; make test builds it")
+		missing(t, "opa "+g.version+"; make opa builds it")
 	}
 	return path
 }

@@ -245,7 +245,7 @@ func relcheckStatus(t testing.TB, args ...string) (output string, status int) {
 	return string(out), cmd.ProcessState.ExitCode()
 }
 
-// missing skips a test that needs something that make test installs. In CI it fails
+// missing skips a test that needs something that make test or make check installs. In CI it fails
 // the test.
 func missing(t testing.TB, what string) {
 	t.Helper()
