@@ -45,7 +45,10 @@ func helpCommand(streams IO) *cobra.Command {
 				}
 			}
 			about, rest, err := cmd.Root().Find(args)
-			if err == nil && len(rest) > 0 && about.HasSubCommands() {
+			switch {
+			case err == nil && len(rest) > 0 && !about.HasParent():
+				err = unknownTopic(about, rest[0])
+			case err == nil && len(rest) > 0 && about.HasSubCommands():
 				err = unknownCommand(about, rest)
 			}
 			if err != nil {

@@ -80,7 +80,11 @@ func helpText(cmd *cobra.Command, width int) string {
 	for _, g := range cmd.Groups() {
 		section(g.Title, listCommands(cmd, g.ID, width))
 	}
-	section("", reflow(fmt.Sprintf("%s COMMAND --help explains a command.", cmd.CommandPath()), prose))
+	last := fmt.Sprintf("%s COMMAND --help explains a command.", cmd.CommandPath())
+	if !cmd.HasParent() {
+		last += " relcheck help lists the topics of the manual, and relcheck help TOPIC prints one."
+	}
+	section("", reflow(last, prose))
 	return b.String()
 }
 

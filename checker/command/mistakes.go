@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"relcheck/checker/manual"
 )
 
 // unknownCommand returns an error about the first argument of a command that only holds
@@ -37,6 +39,31 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	return fmt.Errorf("%w: use one of %s", err, strings.Join(names, ", "))
+}
+
+// unknownTopic returns an error about a word that names neither a command nor a topic of the
+// manual, with what is probably meant, or the topics that mention it.
+func unknownTopic(root *cobra.Command, word string) error {
+	err := fmt.Errorf("unknown command or topic %q", word)
+	var names []string
+	for _, c := range root.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	for _, t := range manual.Topics() {
+		names = append(names, t.Name)
+	}
+	if name := nearest(word, names); name != "" {
+		return fmt.Errorf("%w: did you mean %q?", err, name)
+	}
+	if elsewhere := commandsNamed(root, word); len(elsewhere) == 1 {
+		return fmt.Errorf("%w: did you mean %q?", err, strings.TrimPrefix(elsewhere[0].CommandPath(), root.Name()+" "))
+	}
+	if found := manual.Mentioning(word); len(found) > 0 {
+		return fmt.Errorf("%w: see relcheck help %s", err, strings.Join(found[:min(len(found), 3)], " or "))
+	}
+	return err
 }
 
 // commandsNamed returns all commands with a name.

@@ -4,6 +4,7 @@ package manual
 
 import (
 	"embed"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -28,6 +29,20 @@ func Topics() (all []Topic) {
 		all = append(all, t)
 	}
 	return all
+}
+
+// Mentioning returns the names of the topics that contain a word, those that contain it most
+// often first.
+func Mentioning(word string) (names []string) {
+	whole := regexp.MustCompile(`(?i)\b` + regexp.QuoteMeta(word) + `\b`)
+	count := map[string]int{}
+	for _, t := range Topics() {
+		if n := len(whole.FindAllStringIndex(t.Text, -1)); n > 0 {
+			names, count[t.Name] = append(names, t.Name), n
+		}
+	}
+	slices.SortStableFunc(names, func(a, b string) int { return count[b] - count[a] })
+	return names
 }
 
 // Find returns the topic with a name, and whether there is one.
