@@ -1,1 +1,2 @@
 setup() { relcheck serve; }
+before_02() { echo app >myapp-linux-amd64; }
