@@ -63,6 +63,9 @@ const (
 // double click selects as one word.
 var tokenPattern = regexp.MustCompile(`^` + tokenPrefix + `([a-z2-7]{8})_[a-z2-7]{52}$`)
 
+// idPattern matches the ID of a token.
+var idPattern = regexp.MustCompile(`^[a-z2-7]{8}$`)
+
 var encoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 
 // NewToken generates a token. The text is the token that its owner presents; it is not
@@ -98,6 +101,9 @@ func TokenID(text string) string {
 	}
 	return ""
 }
+
+// IsTokenID reports whether text has the form of a token's ID.
+func IsTokenID(text string) bool { return idPattern.MatchString(text) }
 
 // Matches reports whether text is the token t. The time it takes does not depend on how
 // much of the text is right.

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -28,7 +29,7 @@ func (o *clientOptions) flags(c *cobra.Command) {
 	c.Flags().StringVar(&o.product, "product", "opa", "`name` of the product to report")
 	c.Flags().StringVar(&o.channel, "channel", "", "`name` of the product's channel, such as lts")
 	c.Flags().StringVar(&o.version, "as", unknownVersion, "`version` of the product to report")
-	o.serviceFlags(c, "$PRODUCT_TELEMETRY_SERVICE_URL, for example OPA_TELEMETRY_SERVICE_URL")
+	o.serviceFlags(c, "$PRODUCT_TELEMETRY_SERVICE_URL, such as OPA_TELEMETRY_SERVICE_URL, and for opa then https://telemetry.openpolicyagent.org")
 }
 
 // serviceFlags adds the flags about the service and what it learns. The default of the
@@ -67,6 +68,9 @@ func (o *clientOptions) client() (*checker.Client, error) {
 // requestError returns a usage error if there is no URL. Any other error is a service
 // that did not answer, which has an exit status of its own if exitCode is set.
 func requestError(err error, product string, exitCode bool) error {
+	if untrusted := (x509.UnknownAuthorityError{}); errors.As(err, &untrusted) {
+		err = fmt.Errorf("%w: if the certificate is of an internal CA, set SSL_CERT_FILE to a file with that CA", err)
+	}
 	switch {
 	case errors.Is(err, checker.ErrNoURL):
 		return usageError("no service is configured for product %s: set its URL with --url", product)

@@ -1,6 +1,11 @@
 package command
 
 import (
+	"context"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -25,5 +30,16 @@ func TestPrintLatest(t *testing.T) {
 		if err := printLatest(&out, "app", "v1.3.0", test.latest); err != nil || out.String() != test.want {
 			t.Errorf("%+v: got %q, %v, want %q", test.latest, out.String(), err, test.want)
 		}
+	}
+}
+
+func TestUnknownCA(t *testing.T) {
+	s := httptest.NewUnstartedServer(http.NotFoundHandler())
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	defer s.Close()
+	_, err := (&checker.Client{Product: "app", Version: "v1.3.0", URL: s.URL}).Check(context.Background())
+	if err = requestError(err, "app", false); err == nil || !strings.Contains(err.Error(), "set SSL_CERT_FILE to a file with that CA") {
+		t.Errorf("got error %v, want how to trust the CA", err)
 	}
 }

@@ -104,6 +104,9 @@ func newServer(h http.Handler, log *slog.Logger) *http.Server {
 
 // listen listens on the address of a flag.
 func listen(address, flag string) (net.Listener, error) {
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		return nil, usageError("--%s: %q is not an address with a port, such as localhost:8080 or :8080", flag, address)
+	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("%w: choose another address with --%s", err, flag)

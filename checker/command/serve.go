@@ -177,6 +177,9 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 	}
 	defer closing(s, &err)
 	w, err := s.NewWriter(log)
+	if errors.Is(err, db.ErrInUse) {
+		err = fmt.Errorf("%w: stop that server first, or use PostgreSQL, which several servers can share", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -321,9 +324,9 @@ func firstToken(ctx context.Context, s *db.Store, o *serveOptions, out io.Writer
 	}
 	if added {
 		fmt.Fprintf(out, "sign in at %s\n", access.SignInURL(o.Base, text))
-		log.Info("the sign-in link is valid once, for one hour; create another one with: " + command)
+		log.Info("the sign-in link is valid once, for one hour; create another one with: " + command + " 'first start'")
 	} else {
-		log.Info("statistics require sign-in; create a link with: " + command)
+		log.Info("statistics require sign-in; create a link with: " + command + "; to manage products in the browser, add a name and --scope admin")
 	}
 	return nil
 }

@@ -207,6 +207,9 @@ within seconds. ID is shown by relcheck token list.`,
 		if whole := access.TokenID(id); whole != "" {
 			id = whole
 		}
+		if !access.IsTokenID(id) {
+			return usageError("%q is not the ID of a token: enter the ID that relcheck token list prints", args[0])
+		}
 		if err := s.RevokeToken(ctx, id, time.Now()); err != nil {
 			return err
 		}
