@@ -258,7 +258,7 @@ func TestRestoreErrors(t *testing.T) {
 		prepare func(t *testing.T, target string)
 		want    string
 	}{
-		"missing":   {bad + "x", nil, "missing or empty"},
+		"missing":   {bad + "x", nil, "file does not exist, or it is empty"},
 		"damaged":   {bad, nil, "damaged"},
 		"truncated": {short, nil, "damaged"},
 		"foreign":   {foreign, nil, "not a relcheck database"},

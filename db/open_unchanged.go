@@ -35,7 +35,7 @@ func openUnchangedFile(ctx context.Context, path string) (*Store, error) {
 	}
 	if errors.Is(err, errMissing) {
 		handle.Release()
-		return nil, fmt.Errorf("open %s: the file is missing or empty: %w", path, fs.ErrNotExist)
+		return nil, fmt.Errorf("open %s: %w, or it is empty", path, fs.ErrNotExist)
 	}
 	mode := ""
 	if err == nil {

@@ -95,7 +95,7 @@ func (l *Lock) open() (*os.File, error) {
 	info, err := f.Stat()
 	locked, err2 := l.file.Stat()
 	if err = errors.Join(err, err2); err == nil && !os.SameFile(info, locked) {
-		err = errReplaced
+		err = fmt.Errorf("lock %s: %w", l.file.Path(), errReplaced)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
