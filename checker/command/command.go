@@ -72,6 +72,9 @@ func Run(ctx context.Context, args []string, streams IO) int {
 	root.SetArgs(args)
 	cmd, err := root, refusePasswords(args)
 	if err == nil {
+		cmd, err = refuseHelp(root, args)
+	}
+	if err == nil {
 		cmd, err = root.ExecuteContextC(ctx)
 	}
 	if err == nil {

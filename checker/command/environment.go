@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"relcheck/checker/printable"
 )
 
 // variable returns the name of a flag's environment variable.
@@ -60,7 +62,7 @@ func unknownVariables(root *cobra.Command) (all []string) {
 			continue
 		}
 		text := name + " belongs to no flag: correct or unset it"
-		if found := nearest(name, slices.Sorted(maps.Keys(known))); found != "" {
+		if found := printable.Nearest(name, slices.Sorted(maps.Keys(known))); found != "" {
 			text = name + " belongs to no flag: did you mean " + found + "?"
 		}
 		all = append(all, text)

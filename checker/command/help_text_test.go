@@ -55,15 +55,3 @@ func TestJSONFlag(t *testing.T) {
 		t.Errorf("got %d commands, want at least 15", found)
 	}
 }
-
-func TestNearest(t *testing.T) {
-	known := []string{"add", "list", "release", "remove", "backup-dir", "backup-every"}
-	for word, want := range map[string]string{
-		"relase": "release", "lsit": "list", "lst": "list", "ad": "add", "bakup-dri": "backup-dir", "backup-evry": "backup-every",
-		"rele": "release", "x": "", "": "", "nope": "", "unrelated": "", "é": "",
-	} {
-		if got := nearest(word, known); got != want {
-			t.Errorf("nearest(%q) = %q, want %q", word, got, want)
-		}
-	}
-}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"relcheck/checker/manual"
+	"relcheck/checker/printable"
 )
 
 // unknownCommand returns an error about the first argument of a command that only holds
@@ -29,7 +30,7 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 			}
 		}
 	}
-	if name := nearest(args[0], names); name != "" {
+	if name := printable.Nearest(args[0], names); name != "" {
 		return fmt.Errorf("%w: did you mean %q?", err, below+name)
 	}
 	if elsewhere := commandsNamed(cmd.Root(), args[0]); len(elsewhere) == 1 {
@@ -54,7 +55,7 @@ func unknownTopic(root *cobra.Command, word string) error {
 	for _, t := range manual.Topics() {
 		names = append(names, t.Name)
 	}
-	if name := nearest(word, names); name != "" {
+	if name := printable.Nearest(word, names); name != "" {
 		return fmt.Errorf("%w: did you mean %q?", err, name)
 	}
 	if elsewhere := commandsNamed(root, word); len(elsewhere) == 1 {
@@ -64,6 +65,19 @@ func unknownTopic(root *cobra.Command, word string) error {
 		return fmt.Errorf("%w: see relcheck help %s", err, strings.Join(found[:min(len(found), 3)], " or "))
 	}
 	return err
+}
+
+// refuseHelp returns an error if the arguments ask for help about a command that does not
+// exist, and the command that should contain it. Cobra would print the help of that one.
+func refuseHelp(root *cobra.Command, args []string) (*cobra.Command, error) {
+	if !slices.Contains(args, "--help") && !slices.Contains(args, "-h") {
+		return root, nil
+	}
+	cmd, rest, err := root.Find(args)
+	if err == nil && cmd.HasSubCommands() && len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
+		err = unknownCommand(cmd, rest)
+	}
+	return cmd, err
 }
 
 // commandsNamed returns all commands with a name.
@@ -87,7 +101,7 @@ func unknownFlag(cmd *cobra.Command, err error) error {
 	err = fmt.Errorf("unknown flag --%s", name)
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	if found := nearest(name, names); found != "" {
+	if found := printable.Nearest(name, names); found != "" {
 		return fmt.Errorf("%w: did you mean --%s?", err, found)
 	}
 	if !cmd.HasSubCommands() {
@@ -100,49 +114,4 @@ func unknownFlag(cmd *cobra.Command, err error) error {
 		}
 	}
 	return fmt.Errorf("%w: flags follow a command, one of %s", err, strings.Join(names, ", "))
-}
-
-// nearest returns the word that is probably meant, or "".
-func nearest(word string, known []string) (found string) {
-	least := 2 // at most one mistake
-	if len(word) > 5 {
-		least = 3
-	}
-	for _, k := range known {
-		if d := distance(word, k); d < least {
-			least, found = d, k
-		}
-	}
-	for _, k := range known {
-		if found == "" && len(word) > 1 && strings.HasPrefix(k, word) {
-			found = k
-		}
-	}
-	return found
-}
-
-// distance returns the number of mistakes between two words: characters that are missing,
-// added, replaced, or swapped with the next one.
-func distance(a, b string) int {
-	d := make([][]int, len(a)+1)
-	for i := range d {
-		d[i] = make([]int, len(b)+1)
-		d[i][0] = i
-	}
-	for j := range d[0] {
-		d[0][j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		for j := 1; j <= len(b); j++ {
-			replaced := d[i-1][j-1]
-			if a[i-1] != b[j-1] {
-				replaced++
-			}
-			d[i][j] = min(replaced, d[i-1][j]+1, d[i][j-1]+1)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				d[i][j] = min(d[i][j], d[i-2][j-2]+1)
-			}
-		}
-	}
-	return d[len(a)][len(b)]
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"relcheck/checker/printable"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/rollup"
 	"relcheck/db"
@@ -137,7 +138,7 @@ func (o *statsOptions) table() (string, error) {
 	case o.page != "" && (name != "" || o.json || o.csv):
 		return "", usageError("page %s cannot be shown as a table: leave it out, or --by, --json and --csv", o.page)
 	case name != "" && !slices.Contains(stats.TableNames, name):
-		if found := nearest(name, stats.TableNames); found != "" {
+		if found := printable.Nearest(name, stats.TableNames); found != "" {
 			return "", usageError("--by: unknown table %q: did you mean %s?", name, found)
 		}
 		return "", usageError("--by: unknown table %q: choose one of %s", name, strings.Join(stats.TableNames, ", "))
