@@ -58,7 +58,7 @@ func dialectList(streams IO) *cobra.Command {
 			for _, d := range server.Dialects(all) {
 				rows = append(rows, []string{d.Name, strings.Join(d.Methods, ","), strings.Join(d.Paths, " "), strings.Join(d.Hosts, " "), d.Title})
 			}
-			if err := printList(streams.Out, []string{"name", "methods", "paths", "hosts", "title"}, rows); err != nil {
+			if err := printList(streams.Out, []string{"name", "methods", "paths", "hosts", "title"}, rows, "methods", "hosts"); err != nil {
 				return err
 			}
 			return errors.Join(errs...)

@@ -174,9 +174,7 @@ upstream has changed it under the same name.`,
 			fmt.Fprintln(streams.Err, "there are no files: add some with relcheck file fetch or relcheck bundle apply")
 			return nil
 		}
-		screen := newScreen(streams.Out)
-		screen.print(screen.longList([]string{"product", "release", "file", "size", "state", "SHA-256"}, rows))
-		return screen.flush()
+		return printList(streams.Out, []string{"product", "release", "file", "size", "state", "SHA-256"}, rows, "SHA-256")
 	})
 	jsonFlag(c, &asJSON)
 	return c

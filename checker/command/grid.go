@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"relcheck/checker/printable"
 	"relcheck/checker/stats"
@@ -23,34 +24,134 @@ type grid struct {
 func (g *grid) row(cells ...text) { g.rows = append(g.rows, cells) }
 
 // printList prints a list in columns. Cells are masked, because they may come from a
-// client or an older store. Empty cells are printed as a dash.
-func printList(out io.Writer, heads []string, rows [][]string) error {
+// client or an older store. Empty cells are printed as a dash. See [screen.list] for omitted.
+func printList(out io.Writer, heads []string, rows [][]string, omitted ...string) error {
 	s := newScreen(out)
-	s.print(s.list(heads, rows))
+	s.print(s.list(heads, rows, omitted...))
 	return s.flush()
 }
 
-// list lays out the columns of a list.
-func (s *screen) list(heads []string, rows [][]string) block {
-	g := &grid{heads: heads, right: make([]bool, len(heads))}
-	for _, row := range rows {
-		cells := make([]text, len(heads))
-		for i := range cells {
-			cells[i] = newText(cmp.Or(masked(row[i]), "-"))
+// list lays out the columns of a list. On a terminal that is too narrow for it, it wraps
+// cells, after it has omitted columns, the last of omitted first, if words would be broken.
+func (s *screen) list(heads []string, rows [][]string, omitted ...string) block {
+	cells := make([][]string, len(rows))
+	for i, row := range rows {
+		for _, cell := range row {
+			cells[i] = append(cells[i], cmp.Or(masked(cell), "-"))
 		}
-		g.row(cells...)
+	}
+	widths, fits := s.fit(heads, cells)
+	for ; !fits && len(omitted) > 0; omitted = omitted[:len(omitted)-1] {
+		at := slices.Index(heads, omitted[len(omitted)-1])
+		heads = slices.Delete(slices.Clone(heads), at, at+1)
+		for i := range cells {
+			cells[i] = slices.Delete(cells[i], at, at+1)
+		}
+		widths, fits = s.fit(heads, cells)
+	}
+	g := &grid{heads: heads, right: make([]bool, len(heads))}
+	for _, row := range cells {
+		g.wrapped(row, widths)
 	}
 	return s.grid(g)
 }
 
-// longList is list, but omits the last column on a terminal that is too narrow for it.
-func (s *screen) longList(heads []string, rows [][]string) block {
-	b := s.list(heads, rows)
-	tooWide := func(line text) bool { return line.width > s.width }
-	if s.fancy && slices.ContainsFunc(b, tooWide) {
-		return s.list(heads[:len(heads)-1], rows)
+// wrapped adds a row whose cells may take several lines.
+func (g *grid) wrapped(row []string, widths []int) {
+	lines := make([][]string, len(row))
+	most := 0
+	for i, cell := range row {
+		lines[i] = []string{cell}
+		if utf8.RuneCountInString(cell) > widths[i] {
+			lines[i] = wrapWords(cell, widths[i])
+		}
+		most = max(most, len(lines[i]))
 	}
-	return b
+	for n := range most {
+		line := make([]text, len(row))
+		for i := range line {
+			if n < len(lines[i]) {
+				line[i] = newText(lines[i][n])
+			}
+		}
+		g.row(line...)
+	}
+}
+
+// wrapWords wraps a text, and breaks words that are longer than width. It keeps URLs whole, so
+// that they can be copied.
+func wrapWords(text string, width int) (lines []string) {
+	for _, line := range printable.Wrap(text, width) {
+		for r := []rune(line); ; r = r[width:] {
+			if len(r) <= width || isURL(line) {
+				lines = append(lines, string(r))
+				break
+			}
+			lines = append(lines, string(r[:width]))
+		}
+	}
+	return lines
+}
+
+func isURL(word string) bool { return strings.Contains(word, "://") }
+
+// narrowest is the width of the narrowest column whose words are broken.
+const narrowest = 12
+
+// fit returns the widths of columns, so that a list fits on a terminal if possible, and reports
+// whether no word has to be broken for that. Heads are wrapped by [screen.grid].
+func (s *screen) fit(heads []string, rows [][]string) (widths []int, fits bool) {
+	words, urls := make([]int, len(heads)), make([]int, len(heads))
+	for i, head := range heads {
+		words[i] = longestWord(head)
+	}
+	widths = slices.Clone(words)
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i], words[i] = max(widths[i], utf8.RuneCountInString(cell)), max(words[i], longestWord(cell))
+			if isURL(cell) {
+				urls[i] = max(urls[i], longestWord(cell))
+			}
+		}
+	}
+	wrapped := slices.Clone(widths)
+	if !s.fancy || s.shrink(wrapped, words) {
+		return wrapped, true
+	}
+	for i := range words {
+		words[i] = min(words[i], max(narrowest, urls[i]))
+	}
+	s.shrink(widths, words)
+	return widths, false
+}
+
+func longestWord(text string) (width int) {
+	for word := range strings.FieldsSeq(text) {
+		width = max(width, utf8.RuneCountInString(word))
+	}
+	return width
+}
+
+// shrink makes the widest columns narrower, but not narrower than least, until all fit. It
+// reports whether they do.
+func (s *screen) shrink(widths, least []int) bool {
+	total := gap * (len(widths) - 1)
+	for _, w := range widths {
+		total += w
+	}
+	for ; total > s.width; total-- {
+		widest := -1
+		for i, w := range widths {
+			if w > least[i] && (widest < 0 || w > widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
+			return false
+		}
+		widths[widest]--
+	}
+	return true
 }
 
 // grid lays out a table. Heads that are wider than their column are wrapped.

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,10 +31,38 @@ func TestLongList(t *testing.T) {
 		screen
 		columns int
 	}{{screen{fancy: true, width: 79}, 2}, {screen{fancy: true, width: 80}, 3}, {screen{width: 79}, 3}} {
-		b := c.longList(heads, rows)
+		b := c.list(heads, rows, "SHA-256")
 		if got := len(strings.Fields(b[1].string)); len(b) != 2 || got != c.columns {
 			t.Errorf("%d columns, terminal %t: got %v, want %d cells", c.width, c.fancy, b, c.columns)
 		}
+	}
+}
+
+// TestWrappedList checks that a list fits on a narrow terminal: cells are wrapped, long words are
+// broken, and URLs stay whole.
+func TestWrappedList(t *testing.T) {
+	s := &screen{fancy: true, width: 40}
+	var got []string
+	for _, line := range s.list([]string{"name", "title", "state"}, [][]string{
+		{"app", "A title of many words", "up to date"}, {"x", "y", "z"}, {"long-name-of-a-product-that-is-long", strings.Repeat("w", 30), "ok"},
+	}) {
+		got = append(got, strings.TrimRight(line.string, " "))
+	}
+	want := []string{
+		"NAME           TITLE          STATE",
+		"app            A title of     up to date",
+		"               many words",
+		"x              y              z",
+		"long-name-of-  wwwwwwwwwwwww  ok",
+		"a-product-tha  wwwwwwwwwwwww",
+		"t-is-long      wwww",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	url := "https://example.com/" + strings.Repeat("a", 60)
+	if b := s.list([]string{"name", "url"}, [][]string{{"app", url}}); len(b) != 2 || !strings.Contains(b[1].string, url) {
+		t.Errorf("got %v, want a whole URL", b)
 	}
 }
 

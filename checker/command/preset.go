@@ -40,10 +40,6 @@ product also answers the clients of GitHub's API.`,
 			for _, d := range server.Dialects(dialect.BuiltIn()) {
 				hosts[d.Name] = d.Hosts
 			}
-			heads := []string{"name", "dialects", "hosts", "repository"}
-			if s := newScreen(streams.Out); s.width < 112 {
-				heads = heads[:3] // the repository does not fit
-			}
 			var rows [][]string
 			var presets []listedPreset
 			for _, p := range catalog.Presets() {
@@ -52,14 +48,14 @@ product also answers the clients of GitHub's API.`,
 					all = append(all, hosts[name]...)
 				}
 				presets = append(presets, listedPreset{p.Name, p.Title, p.Repo, jsonWords(p.Dialects), slices.Compact(all)})
-				rows = append(rows, []string{p.Name, p.Dialects, strings.Join(slices.Compact(all), " "), p.Repo}[:len(heads)])
+				rows = append(rows, []string{p.Name, p.Dialects, strings.Join(slices.Compact(all), " "), p.Repo})
 			}
 			if asJSON {
 				return printJSON(streams, struct {
 					Presets []listedPreset `json:"presets"`
 				}{presets})
 			}
-			return printList(streams.Out, heads, rows)
+			return printList(streams.Out, []string{"name", "dialects", "hosts", "repository"}, rows, "repository")
 		},
 	}
 	jsonFlag(c, &asJSON)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -101,6 +102,34 @@ func TestHelpFitsTerminal(t *testing.T) {
 		}
 		if widest > columns || widest < min(columns, 100)-12 {
 			t.Errorf("%d columns: the widest line has %d", columns, widest)
+		}
+	}
+}
+
+// TestListsFitTerminal checks that lists are as wide as the terminal at most.
+func TestListsFitTerminal(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "relcheck.db")
+	s, err := db.Open(t.Context(), path, readSchema())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	t.Setenv("RELCHECK_DB", path)
+	t.Setenv("NO_COLOR", "1")
+	const product = "a-product-with-a-long-name"
+	for _, args := range [][]string{
+		{"product", "add", product, "--title", "A product whose title has many words, so that it is long", "--repo", "some-organization/some-repository", "--upstream", "github:some-organization/some-repository"},
+		{"product", "channel", "add", product, "stable", "--match", ">=1.0.0 <2.0.0"},
+		{"release", "add", product, "v1.2.3-a.prerelease.with.a.long.name"},
+		{"token", "add", "a token whose name describes at some length what it is for"},
+	} {
+		runPiped(t, args...)
+	}
+	for _, args := range [][]string{
+		{"product", "list"}, {"product", "channel", "list", product}, {"release", "list", product}, {"token", "list"}, {"audit"}, {"preset", "list"}, {"dialect", "list"},
+	} {
+		for _, columns := range []int{80, 200} {
+			checkPrintable(t, fmt.Sprint(args, " in ", columns, " columns"), runOnTerminal(t, columns, args...), columns)
 		}
 	}
 }
