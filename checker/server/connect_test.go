@@ -55,6 +55,7 @@ func TestConnectPage(t *testing.T) {
 		"/products/k3s/connect": {
 			"INSTALL_K3S_CHANNEL_URL=https://example.com/releases/p/k3s/v1-release/channels ", "<dt>update.k3s.io:8443<br><span class=\"state bad\">no certificate</span></dt><dd><bdi>k3s</bdi>", "update.k3s.io CNAME example.com.\n",
 			"--connect-to update.k3s.io:8443:example.com:443 https://update.k3s.io:8443/v1-release/channels/stable", "&#39;https://example.com/releases/p/k3s/repos/k3s-io/k3s/releases/latest&#39;", "K3S_INSTALLER_GHE_BASE_URL=",
+			"export GH_HOST=example.com GH_ENTERPRISE_TOKEN=none\ngh release view --repo k3s-io/k3s\n", "publish:\n  provider: github\n  protocol: https\n  host: example.com\n",
 		},
 		"/products/opa/connect":   {"OPA_VERSION_CHECK_SERVICE_URL=https://example.com/releases/p/opa/as/", "openpolicyagent.org CNAME example.com.\n"},
 		"/products/npm/connect":   {"/p/npm/repos/npm/cli/releases/latest"},
@@ -77,6 +78,32 @@ func TestConnectPage(t *testing.T) {
 	}
 	if got, want := s.handler.UncoveredHosts(), []string{"openpolicyagent.org", "update.k3s.io:8443", "www.openpolicyagent.org"}; !slices.Equal(got, want) {
 		t.Errorf("hosts without a certificate: got %v, want %v", got, want)
+	}
+}
+
+var (
+	contentsNav    = regexp.MustCompile(`(?s)<nav class="contents".*?</nav>`)
+	contentsLink   = regexp.MustCompile(`<a href="#([^"]*)">([^<]*)</a>`)
+	sectionHeading = regexp.MustCompile(`<section aria-labelledby="([^"]*)"[^>]*>\s*<h\d id="([^"]*)">([^<]*)</h`)
+)
+
+// TestConnectContents checks that the contents of the page list its sections.
+func TestConnectContents(t *testing.T) {
+	s := newService(t)
+	_, token := s.token(t)
+	for _, path := range []string{"/connect", "/products/opa/connect", "/products/relcheck/connect"} {
+		for _, page := range []string{s.browse(t, path).body, s.page(t, path, token).body} {
+			var got, want []string
+			for _, m := range contentsLink.FindAllStringSubmatch(contentsNav.FindString(page), -1) {
+				got = append(got, m[1]+" "+m[2])
+			}
+			for _, m := range sectionHeading.FindAllStringSubmatch(page, -1) {
+				want = append(want, m[1]+" "+m[3])
+			}
+			if len(want) < 4 || !slices.Equal(got, want) {
+				t.Errorf("%s: got contents %q, want %q", path, got, want)
+			}
+		}
 	}
 }
 

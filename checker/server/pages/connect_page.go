@@ -116,7 +116,7 @@ client := &checker.Client{
 client.Start(ctx) // returns at once`, name, base)}, {"The module cannot be fetched with go get. Use a clone of its repository, or copy the folder checker as the manual shows:", `go mod edit -replace relcheck=/path/to/relcheck
 go get relcheck/checker`}},
 			After: fmt.Sprintf("Users can choose another service with %[1]s_TELEMETRY_SERVICE_URL, and turn reports off with %[1]s_DISABLE_TELEMETRY=1 or DO_NOT_TRACK=1.", variable)}, ID: "package"},
-		{Dialect: Dialect{Name: "report", Title: "With curl", Text: "This report is like that of any client. The answer names the latest release.",
+		{Dialect: Dialect{Name: "report", Title: "A report with curl", Text: "This report is like that of any client. The answer names the latest release.",
 			Codes: []Code{{"", fmt.Sprintf(`curl %s \
   -H 'Content-Type: application/json' \
   -d '{"id":"'$(uuidgen)'","version":"v1.0.0","os":"linux","arch":"amd64"}'`, printable.QuoteShell(url+"/v1/version"))}},
