@@ -38,7 +38,7 @@ func (s *Server) Patterns() (all []string) {
 	for _, r := range s.routes() {
 		all = append(all, r.pattern)
 	}
-	return append(all, "POST /v1/version", "POST /p/{product}/v1/version",
+	return append(all, "POST /v1/version", "POST /p/{product}/v1/version", "GET /p/{product}/releases.atom",
 		"GET /repos/{owner}/{repo}/releases/latest", "GET /p/{product}/repos/{owner}/{repo}/releases/latest")
 }
 

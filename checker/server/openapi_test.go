@@ -3,6 +3,7 @@ package server_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"os"
@@ -15,6 +16,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/klauspost/compress/gzip"
+
+	"relcheck/checker/access"
 )
 
 // document is the description of the API, in which objects have no other members than the
@@ -201,6 +204,33 @@ func TestDescription(t *testing.T) {
 	for _, pattern := range got {
 		if !slices.Contains(want, pattern) {
 			t.Errorf("openapi.yaml describes %s, which does not exist", pattern)
+		}
+	}
+}
+
+// TestExamples checks that the service accepts the examples of the description.
+func TestExamples(t *testing.T) {
+	d, err := document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newService(t)
+	_, token := s.tokenOf(t, access.Admin)
+	for path, item := range d.Paths.Map() {
+		for method, operation := range item.Operations() {
+			if operation.RequestBody == nil {
+				continue
+			}
+			example := operation.RequestBody.Value.Content.Get("application/json").Example
+			text, err := json.Marshal(example)
+			if err != nil || example == nil {
+				t.Errorf("%s %s: got example %v (error %v), want one", method, path, example, err)
+				continue
+			}
+			_, path := sample(method + " " + strings.ReplaceAll(path, "{version}", "v1.0.0"))
+			if got := s.edit(t, token, method, path, string(text)); got[:1] != "2" {
+				t.Errorf("%s %s %s: got %s, want a status of 2xx", method, path, text, got)
+			}
 		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 var publicRoutes = map[string]bool{
 	"POST /v1/version":                                      true,
 	"POST /p/{product}/v1/version":                          true,
+	"GET /p/{product}/releases.atom":                        true,
 	"GET /repos/{owner}/{repo}/releases/latest":             true,
 	"GET /p/{product}/repos/{owner}/{repo}/releases/latest": true,
 	"GET /healthz":                                          true,
