@@ -32,7 +32,7 @@ func checkParameters(h handler, names ...string) handler {
 			case len(names) == 0:
 				return fail(http.StatusBadRequest, "unknown_parameter", name, "this request has no parameters; leave them out")
 			case !slices.Contains(names, name):
-				return fail(http.StatusBadRequest, "unknown_parameter", name, "unknown parameter; use one of "+strings.Join(names, ", "))
+				return fail(http.StatusBadRequest, "unknown_parameter", name, "unknown parameter: "+suggest(name, names))
 			case len(values) > 1:
 				return fail(http.StatusBadRequest, "invalid_query", name, name+" is given more than once")
 			}
@@ -226,5 +226,5 @@ func noTable(v *stats.View, name string) error {
 	for _, t := range v.Tables() {
 		names = append(names, t.Name)
 	}
-	return fail(http.StatusNotFound, "unknown_table", "", fmt.Sprintf("there is no table %.80q; use one of %s", name, strings.Join(names, ", ")))
+	return fail(http.StatusNotFound, "unknown_table", "", fmt.Sprintf("there is no table %.80q: %s", name, suggest(name, names)))
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,7 +48,7 @@ func readRelease(r *http.Request) (p catalog.ReleasePatch, err error) {
 		Files      nonNull[[]patchFile]        `json:"files"`
 		Checksums  nonNull[string]             `json:"checksums"` // text of a checksum file
 	}
-	if err := readPatch(r, &body, "assets, body, checksums, date, files, notes, prerelease, title, withdrawn"); err != nil {
+	if err := readPatch(r, &body, "assets", "body", "checksums", "date", "files", "notes", "prerelease", "title", "withdrawn"); err != nil {
 		return p, err
 	}
 	if body.Prerelease.value != nil {
@@ -129,7 +130,7 @@ func readProduct(r *http.Request) (catalog.ProductPatch, error) {
 		Dialects      nonNull[[]nonNull[string]]     `json:"dialects"`
 		Hidden        nonNull[bool]                  `json:"hidden"`
 	}
-	if err := readPatch(r, &body, strings.Join(slices.Sorted(slices.Values(catalog.ProductFields)), ", ")); err != nil {
+	if err := readPatch(r, &body, slices.Sorted(slices.Values(catalog.ProductFields))...); err != nil {
 		return nil, err
 	}
 	if name := body.Name.value; name != nil && *name != r.PathValue("product") {
@@ -176,7 +177,7 @@ func readProduct(r *http.Request) (catalog.ProductPatch, error) {
 
 // readPatch decodes the body of a request. It refuses unknown fields, because a change
 // with a misspelled name would be ignored; fields lists the known ones.
-func readPatch(r *http.Request, into any, fields string) error {
+func readPatch(r *http.Request, into any, fields ...string) error {
 	body, err := readBody(r)
 	if err != nil {
 		return err
@@ -192,12 +193,56 @@ func readPatch(r *http.Request, into any, fields string) error {
 	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &syntactic):
 		return fail(http.StatusBadRequest, "invalid_json", firstToken(syntactic.JSONPointer), duplicateKey)
 	case errors.Is(err, json.ErrUnknownName) && errors.As(err, &semantic):
-		return fail(http.StatusBadRequest, "unknown_field", firstToken(semantic.JSONPointer), "unknown field; use one of "+fields)
+		return unknownField(semantic.JSONPointer, fields)
 	case errors.As(err, &syntactic) || !errors.As(err, &semantic):
 		return notJSON(err)
 	}
 	field := firstToken(semantic.JSONPointer)
-	return invalid(field, "must be "+cmp.Or(patchTypes[field], "a string")+"; leave it out to keep its value")
+	return invalid(field, "must be "+cmp.Or(patchTypes[field], "a string")+"; leave it out to keep its value"+below(semantic.JSONPointer))
+}
+
+// unknownField returns the failure of a body with a key that does not exist, at the top or in
+// an object of a list.
+func unknownField(at jsontext.Pointer, fields []string) error {
+	field := firstToken(at)
+	if at.Parent() != "" {
+		fields = listKeys[field]
+	}
+	return fail(http.StatusBadRequest, "unknown_field", field, fmt.Sprintf("unknown field %.100q: %s", pathOf(at), suggest(at.LastToken(), fields)))
+}
+
+// listKeys are the keys of the objects in lists.
+var listKeys = map[string][]string{"files": keysOf(reflect.TypeFor[patchFile]()), "channels": keysOf(reflect.TypeFor[apiChannel]())}
+
+// keysOf returns the keys of a struct in JSON.
+func keysOf(t reflect.Type) (keys []string) {
+	for f := range t.Fields() {
+		keys = append(keys, f.Tag.Get("json"))
+	}
+	return keys
+}
+
+// below says where in a field a mistake is, or nothing if it is the field itself.
+func below(at jsontext.Pointer) string {
+	if at.Parent() == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (at %.100q)", pathOf(at))
+}
+
+// pathOf formats a pointer as people do: files[0].name
+func pathOf(at jsontext.Pointer) (path string) {
+	for token := range at.Tokens() {
+		switch _, err := strconv.Atoi(token); {
+		case path == "":
+			path = token
+		case err == nil:
+			path += "[" + token + "]"
+		default:
+			path += "." + token
+		}
+	}
+	return path
 }
 
 // patchTypes describes the fields that are not strings.
@@ -240,8 +285,8 @@ func readBody(r *http.Request) ([]byte, error) {
 		return nil, err
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxPatch))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return nil, fail(http.StatusRequestEntityTooLarge, "too_large", "", fmt.Sprintf("the body is larger than %d MB", maxPatch>>20))
+	if f := bodyTooLarge(err); f != nil {
+		return nil, f
 	}
 	if err != nil {
 		return nil, incompleteBody()

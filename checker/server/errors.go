@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"relcheck/checker/printable"
 )
 
 type failure struct {
@@ -42,6 +44,22 @@ func internal() *failure {
 
 func unavailable(code, message string) *failure {
 	return &failure{status: http.StatusServiceUnavailable, retryAfter: 5, code: code, message: message}
+}
+
+// suggest advises to use the known word that is probably meant by another, or else any of them.
+func suggest(word string, known []string) string {
+	if found := printable.Nearest(word, known); found != "" {
+		return "did you mean " + found + "?"
+	}
+	return "use one of " + strings.Join(known, ", ")
+}
+
+// bodyTooLarge returns the failure of a request whose body is larger than its limit, or nil.
+func bodyTooLarge(err error) error {
+	if e, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return fail(http.StatusRequestEntityTooLarge, "too_large", "", fmt.Sprintf("the body is larger than %d KB", e.Limit>>10))
+	}
+	return nil
 }
 
 // problem is a failure as clients see it.
