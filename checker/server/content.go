@@ -135,11 +135,27 @@ func acceptsGzip(r *http.Request) bool {
 	if len(accepted) == 1 && accepted[0] == "gzip" { // as Go's client sends it
 		return true
 	}
-	for element := range strings.SplitSeq(strings.Join(accepted, ","), ",") {
-		coding, weight, hasWeight := strings.Cut(strings.ToLower(strings.Join(strings.Fields(element), "")), ";q=")
-		if coding == "gzip" {
-			return !hasWeight || strings.Trim(weight, "0.") != ""
+	return weight(accepted, "gzip") > 0
+}
+
+// weight returns the weight of a value in the lines of a header such as Accept: from 0 to 1,
+// and 0 if it is not listed.
+func weight(lines []string, value string) float64 {
+	for element := range strings.SplitSeq(strings.Join(lines, ","), ",") {
+		listed, parameters, _ := strings.Cut(strings.ToLower(strings.Join(strings.Fields(element), "")), ";")
+		if listed != value {
+			continue
 		}
+		for parameter := range strings.SplitSeq(parameters, ";") {
+			if q, ok := strings.CutPrefix(parameter, "q="); ok {
+				n, err := strconv.ParseFloat(q, 64)
+				if err != nil {
+					return 0
+				}
+				return n
+			}
+		}
+		return 1
 	}
-	return false
+	return 0
 }

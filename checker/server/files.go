@@ -31,17 +31,6 @@ func (req fileRequest) file() *catalog.NamedFile {
 	return req.r.NamedFile(&req.p.Product, req.name)
 }
 
-// fileHandler answers browsers with a page if h returns an error.
-func (s *Server) fileHandler(h handler) handler {
-	return func(w http.ResponseWriter, r *http.Request, id identity) error {
-		err := h(w, r, id)
-		if err == nil {
-			return nil
-		}
-		return s.page(func(http.ResponseWriter, *http.Request, identity) error { return err })(w, r, id)
-	}
-}
-
 // file answers GET /files/{product}/{tag}/{name}. The tag may contain slashes.
 func (s *Server) file(w http.ResponseWriter, r *http.Request, _ identity) error {
 	rest := strings.TrimPrefix(r.URL.EscapedPath(), "/files/")

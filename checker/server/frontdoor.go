@@ -93,7 +93,7 @@ func (d *frontDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // enterReport answers a request at the path of reports. It allocates nothing.
 func (d *frontDoor) enterReport(w http.ResponseWriter, r *http.Request, snap *snapshot) {
 	if e := snap.report.entry; !e.allows(r.Method) {
-		d.refuseMethod(w, reportPath, e.allMethods())
+		d.refuseMethod(w, r, reportPath, e.allMethods())
 		return
 	}
 	d.serve(w, r, snap.report, snap.reportErr)
@@ -175,7 +175,7 @@ func (d *frontDoor) enter(w http.ResponseWriter, r *http.Request, c *call, entri
 		return true
 	}
 	if len(allowed) > 0 {
-		d.refuseMethod(w, path, allowed)
+		d.refuseMethod(w, r, path, allowed)
 	}
 	return len(allowed) > 0
 }
@@ -199,13 +199,13 @@ func (d *frontDoor) serve(w http.ResponseWriter, r *http.Request, c *call, err e
 }
 
 // refuseMethod answers a request whose path matches entries with other methods.
-func (d *frontDoor) refuseMethod(w http.ResponseWriter, path string, allowed []string) {
+func (d *frontDoor) refuseMethod(w http.ResponseWriter, r *http.Request, path string, allowed []string) {
 	slices.Sort(allowed)
 	allow := strings.Join(slices.Compact(allowed), ", ")
 	w.Header().Set("Allow", allow)
 	if path == reportPath {
 		d.metrics.unrouted.add(http.StatusMethodNotAllowed)
-		writeError(w, fail(http.StatusMethodNotAllowed, "method_not_allowed", "", "use one of the methods: "+allow))
+		d.refuseRequest(w, r, wrongMethod(allow))
 		return
 	}
 	d.refuse(w, http.StatusMethodNotAllowed, "use one of the methods: "+allow)
@@ -218,7 +218,7 @@ func (d *frontDoor) refusePath(w http.ResponseWriter, r *http.Request, host *dec
 		return
 	}
 	d.metrics.unrouted.add(http.StatusNotFound)
-	writeError(w, failureOf(notFound(w, r, identity{})))
+	d.refuseRequest(w, r, notFound(r))
 }
 
 // refuse answers in plain text: some clients take the fields of any JSON for those of a release.

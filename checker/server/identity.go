@@ -62,22 +62,22 @@ func (s *Server) identify(r *http.Request) identity {
 }
 
 // authorize calls the handler of a route if the request has the permission that the
-// route requires.
-func (s *Server) authorize(rt route, w http.ResponseWriter, r *http.Request) error {
+// route requires. It also returns the identity of the request.
+func (s *Server) authorize(rt route, w http.ResponseWriter, r *http.Request) (id identity, err error) {
 	if rt.requires == open {
-		return rt.handler(w, r, identity{})
+		return id, rt.handler(w, r, id)
 	}
 	if rt.requires < anyToken && s.auth.crossOrigin.Check(r) != nil {
-		return s.page(func(http.ResponseWriter, *http.Request, identity) error { return crossOrigin() })(w, r, identity{})
+		return id, crossOrigin()
 	}
-	id := s.identify(r)
+	id = s.identify(r)
 	if rt.requires != optional {
 		private(w.Header())
 		if err := id.check(rt.requires); err != nil {
-			return s.refuse(w, r, id, err)
+			return id, s.refuse(w, r, id, err)
 		}
 	}
-	return rt.handler(w, r, id)
+	return id, rt.handler(w, r, id)
 }
 
 func (id identity) check(p permission) error {
@@ -129,8 +129,12 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, id identity, err
 	return s.signInPage(w, r, id, f)
 }
 
+// wantsPage reports whether a request prefers HTML to JSON, as those of browsers do, and is not
+// for programs only.
 func wantsPage(r *http.Request) bool {
-	return strings.Contains(r.Header.Get("Accept"), "text/html") && !strings.HasPrefix(r.URL.Path, "/api/") && r.URL.Path != "/metrics"
+	accepted := r.Header["Accept"]
+	html := weight(accepted, "text/html")
+	return html > 0 && html >= weight(accepted, "application/json") && !strings.HasPrefix(r.URL.Path, "/api/") && r.URL.Path != "/metrics"
 }
 
 func crossOrigin() *failure {

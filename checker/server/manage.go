@@ -60,7 +60,7 @@ func (s *Server) manageRoutes() (all []route) {
 		if one.Scope == access.Release {
 			requires = releasePage
 		}
-		h := s.page(s.managePage(one.Handler))
+		h := s.limitQueryTime(s.managePage(one.Handler))
 		all = append(all, route{"GET " + one.Path, h, requires}, route{"POST " + one.Path, h, requires})
 	}
 	return all
@@ -75,12 +75,17 @@ func (s *Server) managePage(h manage.Handler) handler {
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxPatch)
 		if err := r.ParseForm(); err != nil {
-			return fail(http.StatusBadRequest, "invalid_form", "", "the form could not be read: it may be too large")
+			return cmp.Or(bodyTooLarge(err), error(fail(http.StatusBadRequest, "invalid_form", "", "the form could not be read: send it again")))
 		}
 		a, err := h(s.newManageRequest(r, id))
 		switch {
 		case errors.Is(err, catalog.ErrNotFound):
 			return fail(http.StatusNotFound, "not_found", "", "there is no such page: the product, release or token may have been removed")
+		case errors.Is(err, manage.ErrNotStored):
+			return notChanged()
+		case err != nil && !errors.As(err, new(*failure)): // only the store fails in other ways
+			s.log.Error("cannot answer with a page that manages", "page", r.Pattern, "err", err)
+			return unavailable("not_read", "the page could not be read from the store; try again later")
 		case err != nil:
 			return err
 		case a.Next != "":

@@ -65,7 +65,7 @@ func markReceived(next http.Handler) http.Handler {
 	})
 }
 
-func limitHeaders(next http.Handler) http.Handler {
+func (s *Server) limitHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n := len(r.RequestURI) + len(r.Host)
 		for name, values := range r.Header {
@@ -74,39 +74,35 @@ func limitHeaders(next http.Handler) http.Handler {
 			}
 		}
 		if n > maxHeaders {
-			writeError(w, fail(http.StatusRequestHeaderFieldsTooLarge, "headers_too_large", "", "the headers are larger than 8 KB; send fewer"))
+			s.sendError(w, r, identity{}, fail(http.StatusRequestHeaderFieldsTooLarge, "headers_too_large", "", "the headers are larger than 8 KB; send fewer"))
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// jsonErrors answers requests that match no route of mux with JSON, or browsers with a page.
-// The mux would answer in plain text.
-func (s *Server) jsonErrors(mux *http.ServeMux) http.Handler {
-	page := s.page(notFound)
+// refuseUnmatched answers requests that match no route of mux, which would answer in plain text.
+func (s *Server) refuseUnmatched(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		refusal, _ := mux.Handler(r)
 		probe := &statusProbe{header: http.Header{}}
 		refusal.ServeHTTP(probe, r)
 		s.metrics.unrouted.add(probe.status)
+		err := notFound(r)
 		if probe.status == http.StatusMethodNotAllowed {
 			allow := probe.header.Get("Allow")
 			w.Header().Set("Allow", allow)
-			writeError(w, fail(probe.status, "method_not_allowed", "", "use one of the methods: "+allow))
-			return
+			err = wrongMethod(allow)
 		}
-		var id identity
-		if wantsPage(r) {
-			id = s.identify(r)
-		}
-		if err := page(w, r, id); err != nil {
-			writeError(w, failureOf(err))
-		}
+		s.refuseRequest(w, r, err)
 	})
 }
 
-func notFound(_ http.ResponseWriter, r *http.Request, _ identity) error {
+func wrongMethod(allow string) error {
+	return fail(http.StatusMethodNotAllowed, "method_not_allowed", "", "use one of the methods: "+allow)
+}
+
+func notFound(r *http.Request) error {
 	if products, tag, ok := strings.Cut(r.URL.Path, "/releases/"); ok && strings.HasPrefix(products, "/api/v1/products/") && strings.Contains(tag, "/") {
 		return fail(http.StatusNotFound, "not_found", "", fmt.Sprintf("nothing is at this path; write a / in a tag as %%2F: releases/%.200s", url.PathEscape(tag)))
 	}
@@ -131,7 +127,7 @@ func (s *Server) recoverPanics(next http.Handler) http.Handler {
 				panic(p) // closes the connection, so that the client notices that the response is incomplete
 			} else if p != nil {
 				s.log.Error("request handler panicked", "route", r.Pattern, "panic", p, "stack", string(debug.Stack()))
-				writeError(w, internal())
+				s.sendError(w, r, identity{}, internal())
 			}
 		}()
 		next.ServeHTTP(w, r)

@@ -93,22 +93,29 @@ func setPageHeaders(h http.Header) {
 	h["X-Content-Type-Options"] = noSniff
 }
 
-// page lets h ask the store for a limited time, and answers browsers with a page if h
-// returns an error.
-func (s *Server) page(h handler) handler {
-	timed := s.limitQueryTime(h)
-	return func(w http.ResponseWriter, r *http.Request, id identity) error {
-		err := timed(w, r, id)
-		if err == nil || !wantsPage(r) {
-			return err
-		}
-		f := failureOf(err)
-		if f.status == http.StatusInternalServerError {
-			s.log.Error("cannot render a page", "path", r.Pattern, "err", err)
-		}
-		f.setRetryAfter(w.Header())
-		return s.sendPage(w, r, id, f.status, func(v pages.Visitor) ([]byte, error) { return pages.Error(v, f.status, f.message) })
+// sendError answers a request with an error: browsers with a page, and others with JSON.
+func (s *Server) sendError(w http.ResponseWriter, r *http.Request, id identity, err error) {
+	f, ok := errors.AsType[*failure](err)
+	if !ok {
+		s.log.Error("cannot answer a request", "route", r.Pattern, "err", err)
+		f = internal()
 	}
+	if wantsPage(r) {
+		f.setRetryAfter(w.Header())
+		if s.sendPage(w, r, id, f.status, func(v pages.Visitor) ([]byte, error) { return pages.Error(v, f.status, f.message) }) == nil {
+			return
+		}
+	}
+	writeError(w, f)
+}
+
+// refuseRequest is [Server.sendError] for a request that no route has identified.
+func (s *Server) refuseRequest(w http.ResponseWriter, r *http.Request, err error) {
+	var id identity
+	if wantsPage(r) {
+		id = s.identify(r)
+	}
+	s.sendError(w, r, id, err)
 }
 
 // index answers GET /: browsers get a page, and programs a few lines of text.
@@ -171,7 +178,7 @@ func (s *snapshot) productsByTitle() (all []catalog.Product) {
 // first one.
 func (s *Server) sectionRoutes() (all []route) {
 	for _, name := range pages.Sections {
-		all = append(all, route{"GET /products/{product}/" + name, s.page(s.productPage(name)), readStats})
+		all = append(all, route{"GET /products/{product}/" + name, s.limitQueryTime(s.productPage(name)), readStats})
 	}
 	return all
 }

@@ -244,16 +244,16 @@ func (s *Server) handle(routes []route) http.Handler {
 	all, own := http.NewServeMux(), http.NewServeMux()
 	for _, rt := range routes {
 		h := s.metrics.route(rt.pattern).wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if err := s.authorize(rt, w, r); err != nil {
-				writeError(w, failureOf(err))
+			if id, err := s.authorize(rt, w, r); err != nil {
+				s.sendError(w, r, id, err)
 			}
 		}))
 		all.Handle(rt.pattern, h)
 		own.Handle(rt.pattern, h)
 	}
-	d := &frontDoor{s, own, s.jsonErrors(all)}
+	d := &frontDoor{s, own, s.refuseUnmatched(all)}
 	own.HandleFunc("/", d.unmatched)
-	return s.requireTLS(markReceived(limitHeaders(s.recoverPanics(d))))
+	return s.requireTLS(markReceived(s.limitHeaders(s.recoverPanics(d))))
 }
 
 // route is a pattern of requests, the handler that answers them, and the permission that
@@ -280,25 +280,25 @@ func (s *Server) routes() []route {
 		{"PUT /api/v1/products/{product}/releases/{version}", checkParameters(s.putRelease), releaseToken},
 		{"DELETE /api/v1/products/{product}/releases/{version}", checkParameters(s.deleteRelease), releaseToken},
 		{"GET /api/openapi.yaml", s.openAPI, open},
-		{"GET /files/{product}", s.fileHandler(s.file), open}, // otherwise the mux redirects it
-		{"GET /files/{product}/{path...}", s.fileHandler(s.file), open},
+		{"GET /files/{product}", s.file, open}, // otherwise the mux redirects it
+		{"GET /files/{product}/{path...}", s.file, open},
 		{"GET /metrics", s.scrape, readStats},
 		{"GET /healthz", s.healthz, open},
 		{"GET /readyz", s.readyz, open},
-		{"GET /{$}", s.page(s.index), optional},
-		{"GET /connect", s.page(s.connectPage), optional},
-		{"GET /privacy", s.page(s.privacyPage), optional},
-		{"GET /docs", s.page(s.docsPage), optional},
-		{"GET /docs/{topic}", s.page(s.docsPage), optional},
+		{"GET /{$}", s.limitQueryTime(s.index), optional},
+		{"GET /connect", s.limitQueryTime(s.connectPage), optional},
+		{"GET /privacy", s.limitQueryTime(s.privacyPage), optional},
+		{"GET /docs", s.limitQueryTime(s.docsPage), optional},
+		{"GET /docs/{topic}", s.limitQueryTime(s.docsPage), optional},
 		{"GET /assets/{name}", s.asset, open},
-		{"GET /products/{product}", s.page(s.productPage("")), viewPublic},
-		{"GET /products/{product}/public", s.page(s.publicPage), viewPublic},
-		{"GET /products/{product}/releases", s.page(s.releasesPage), viewPublic},
-		{"GET /products/{product}/releases/{tag...}", s.page(s.releasePage), optional},
-		{"GET /products/{product}/connect", s.page(s.connectPage), optional},
-		{"GET /sign-in", s.page(s.showSignIn), optional},
-		{"POST /sign-in", s.page(s.signIn), optional},
-		{"POST /sign-out", s.page(s.signOut), optional},
+		{"GET /products/{product}", s.limitQueryTime(s.productPage("")), viewPublic},
+		{"GET /products/{product}/public", s.limitQueryTime(s.publicPage), viewPublic},
+		{"GET /products/{product}/releases", s.limitQueryTime(s.releasesPage), viewPublic},
+		{"GET /products/{product}/releases/{tag...}", s.limitQueryTime(s.releasePage), optional},
+		{"GET /products/{product}/connect", s.limitQueryTime(s.connectPage), optional},
+		{"GET /sign-in", s.limitQueryTime(s.showSignIn), optional},
+		{"POST /sign-in", s.limitQueryTime(s.signIn), optional},
+		{"POST /sign-out", s.limitQueryTime(s.signOut), optional},
 	})
 }
 

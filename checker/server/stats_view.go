@@ -59,7 +59,7 @@ func (s *Server) view(r *http.Request, id identity, name string, get func(string
 	return v, err
 }
 
-// viewError returns the error for statistics that could not be read. It counts timeouts,
+// viewError returns the failure for statistics that could not be read. It counts timeouts,
 // and logs errors of the store.
 func (s *Server) viewError(r *http.Request, product string, err error) error {
 	if errors.Is(r.Context().Err(), context.DeadlineExceeded) {
@@ -68,8 +68,11 @@ func (s *Server) viewError(r *http.Request, product string, err error) error {
 	switch f, ok := errors.AsType[*failure](err); {
 	case ok && f.status == http.StatusServiceUnavailable:
 		s.metrics.queriesTimedOut.Inc()
-	case !ok && r.Context().Err() == nil:
-		s.log.Error("cannot read statistics", "product", product, "err", err)
+	case !ok:
+		if r.Context().Err() == nil {
+			s.log.Error("cannot read statistics", "product", product, "err", err)
+		}
+		err = unavailable("not_read", "the statistics could not be read; try again later")
 	}
 	return err
 }
