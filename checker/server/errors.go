@@ -62,6 +62,14 @@ func bodyTooLarge(err error) error {
 	return nil
 }
 
+// unreadableForm returns the failure of a request whose form could not be parsed.
+func unreadableForm(err error) error {
+	if f := bodyTooLarge(err); f != nil {
+		return f
+	}
+	return fail(http.StatusBadRequest, "invalid_form", "", "the form could not be read: send it again")
+}
+
 // problem is a failure as clients see it.
 type problem struct {
 	Code    string `json:"code"`

@@ -16,6 +16,7 @@ import (
 func TestErrorsForBrowsers(t *testing.T) {
 	s := newService(t)
 	h := s.handler.Handler()
+	tooLarge := strings.Repeat("a", 2<<20) // for any request
 	const browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 	for _, c := range []struct {
 		method, path string
@@ -40,7 +41,7 @@ func TestErrorsForBrowsers(t *testing.T) {
 			browser: !c.forPrograms, "text/html; q=1": !c.forPrograms, "text/html, application/json": !c.forPrograms,
 			"": false, "*/*": false, "application/json": false, "application/json, text/html;q=0.5": false, "text/html;q=0": false, "text/html;q=x": false,
 		} {
-			r := httptest.NewRequest(c.method, "/", strings.NewReader("x="+strings.Repeat("a", 20_000)))
+			r := httptest.NewRequest(c.method, "/", strings.NewReader("x="+tooLarge))
 			r.URL.Path, r.RequestURI = c.path, c.path
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 			r.Header.Set("Accept", accept)

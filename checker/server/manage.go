@@ -75,7 +75,7 @@ func (s *Server) managePage(h manage.Handler) handler {
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxPatch)
 		if err := r.ParseForm(); err != nil {
-			return cmp.Or(bodyTooLarge(err), error(fail(http.StatusBadRequest, "invalid_form", "", "the form could not be read: send it again")))
+			return unreadableForm(err)
 		}
 		a, err := h(s.newManageRequest(r, id))
 		switch {

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -36,7 +35,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, id identity) err
 	private(w.Header())
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
-		return cmp.Or(bodyTooLarge(err), error(fail(http.StatusBadRequest, "invalid_form", "", "cannot read the form; send the field token")))
+		return unreadableForm(err)
 	}
 	text := r.PostForm.Get("token")
 	text = access.Normalize(text[strings.LastIndexByte(text, '=')+1:])
