@@ -120,7 +120,7 @@ func TestListsFitTerminal(t *testing.T) {
 	for _, args := range [][]string{
 		{"product", "add", product, "--title", "A product whose title has many words, so that it is long", "--repo", "some-organization/some-repository", "--upstream", "github:some-organization/some-repository"},
 		{"product", "channel", "add", product, "stable", "--match", "^1.4"},
-		{"release", "add", product, "v1.2.3-a.prerelease.with.a.long.name"},
+		{"release", "add", product, "v1.2.3+a.build.with.a.long.name"},
 		{"token", "add", "a token whose name describes at some length what it is for"},
 	} {
 		runPiped(t, args...)
