@@ -57,6 +57,7 @@ var described = sync.OnceValues(func() (func(*http.Request) *openapi3filter.Requ
 	if err != nil {
 		return nil, err
 	}
+	openapi3filter.RegisterBodyDecoder("application/atom+xml", openapi3filter.PlainBodyDecoder)
 	mux := http.NewServeMux()
 	type key struct{}
 	for path, item := range d.Paths.Map() {

@@ -111,7 +111,7 @@ func TestViewReadsAreBounded(t *testing.T) {
 		t.Errorf("got first responses by status %v with %d reads at a time, want 2 of 200 with 2", got, store.maxConcurrent.Load())
 	}
 	store.panics.Store(true)
-	if got := getAll(t, s, token, "/api/v1/products/opa/stats/versions?days=99"); got[500] != 1 {
-		t.Errorf("got responses by status %v after a panic, want 1 of 500", got)
+	if got := getAll(t, s, token, "/api/v1/products/opa/stats/versions?days=99"); got[503] != 1 {
+		t.Errorf("got responses by status %v after a panic, want 1 of 503", got)
 	}
 }
