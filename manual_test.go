@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"gopkg.in/yaml.v3"
 
@@ -287,8 +288,17 @@ var (
 	roff    = strings.NewReplacer(`\-`, "-", `\&`, "", `\\`, `\`, `\fB`, "", `\fR`, "", `\fP`, "", `\fI`, "", "\n.PP", "", `\e`, `\`)
 )
 
-// TestManPages checks that the man pages have all headings and all lines of code of the
-// manual, that relcheck(1) has all commands, and that man shows the pages.
+// words counts the words of a text.
+func words(text string) map[string]int {
+	counts := map[string]int{}
+	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+		counts[word]++
+	}
+	return counts
+}
+
+// TestManPages checks that the man pages have all headings, all lines of code and all words of
+// the manual, that relcheck(1) has all commands, and that man shows the pages.
 func TestManPages(t *testing.T) {
 	missing(t, "man")
 	dir := t.TempDir()
@@ -313,6 +323,12 @@ func TestManPages(t *testing.T) {
 		for _, part := range want {
 			if part = strings.TrimSpace(spaces.ReplaceAllString(part, " ")); !strings.Contains(page, part) {
 				t.Errorf("%s.7 lacks %q", topic.Name, part)
+			}
+		}
+		got := words(page)
+		for word, count := range words(manual.Text(topic.Text, 1000, func(s string) string { return s })) {
+			if word != "help" && got[word] < count { // a link to a topic is "relcheck help TOPIC" in the text
+				t.Errorf("%s.7: %q is there %d times, want %d", topic.Name, word, got[word], count)
 			}
 		}
 		show := exec.Command("man", "-l", file)
