@@ -8,9 +8,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"gopkg.in/yaml.v3"
 
@@ -22,6 +24,7 @@ import (
 //
 //	norun REASON   it cannot run in a test; its syntax is checked
 //	file=NAME      it is a file that other blocks use
+//	output         the blocks before it print its lines
 //	embed          it is run by [TestEmbedding]
 //	part of NAME   it is not a complete file
 var codeBlock = regexp.MustCompile("(?ms)^( *)```(\\S+)(?: ([^\n]*))?\n(.*?)^ *```$")
@@ -217,7 +220,7 @@ func checkUnit(t *testing.T, b block) {
 }
 
 // TestManualCommands runs the shell blocks of each topic, one after the other, in a folder of
-// their own. A file testdata/manual/TOPIC.sh prepares what they need.
+// their own, and checks that they print what the topic shows. A file testdata/manual/TOPIC.sh prepares what they need.
 func TestManualCommands(t *testing.T) {
 	for _, name := range []string{"bash", "curl", "jq", "node", "python3", "openssl"} {
 		missing(t, name)
@@ -252,7 +255,7 @@ func runTopic(t *testing.T, topic manual.Topic) {
 		script += string(hooks)
 	}
 	script += "run_hook setup\n"
-	ran := 0
+	ran, shown := 0, ""
 	names := strings.NewReplacer("http://localhost:8080", "http://"+addr, "https://releases.example.com", "http://"+addr, "/var/lib/relcheck/", "", "/var/lib/", "",
 		"/srv/relcheck", "$FILES", "/mnt/backup", "backup", "/etc/relcheck/dialects", "dialects", "serve &", "serve", "github:me/myapp", "file:"+dir+"/upstream/myapp.json",
 		"https://github.example.com", upstream.URL,
@@ -262,6 +265,8 @@ func runTopic(t *testing.T, topic manual.Topic) {
 		switch {
 		case b.file() != "":
 			write(t, filepath.Join(dir, b.file()), names.Replace(b.code))
+		case b.info == "output":
+			shown += strings.NewReplacer("linux_amd64", runtime.GOOS+"_"+runtime.GOARCH, "…\n", "").Replace(b.code)
 		case b.lang == "sh" && !strings.HasPrefix(b.info, "norun") && b.info != "embed":
 			ran++
 			script += "run_hook before_" + string(rune('0'+ran/10)) + string(rune('0'+ran%10)) + "\n" + names.Replace(b.code)
@@ -276,8 +281,15 @@ func runTopic(t *testing.T, topic manual.Topic) {
 	if topic.Name == "postgresql" {
 		cmd.Env = append(cmd.Env, "PGPASSWORD="+pgtest.Password, "POSTGRES="+database(t), "POSTGRES_EMPTY="+database(t))
 	}
-	if out, err := cmd.CombinedOutput(); err != nil {
+	out, err := cmd.CombinedOutput()
+	if err != nil {
 		t.Errorf("%v\n%s", err, out)
+	}
+	printed := spaces.ReplaceAllString(string(out), " ")
+	for line := range strings.Lines(shown) {
+		if !strings.Contains(printed, spaces.ReplaceAllString(line, " ")) {
+			t.Errorf("the commands do not print %q:\n%s", line, out)
+		}
 	}
 }
 
@@ -287,8 +299,17 @@ var (
 	roff    = strings.NewReplacer(`\-`, "-", `\&`, "", `\\`, `\`, `\fB`, "", `\fR`, "", `\fP`, "", `\fI`, "", "\n.PP", "", `\e`, `\`)
 )
 
-// TestManPages checks that the man pages have all headings and all lines of code of the
-// manual, that relcheck(1) has all commands, and that man shows the pages.
+// words counts the words of a text.
+func words(text string) map[string]int {
+	counts := map[string]int{}
+	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+		counts[word]++
+	}
+	return counts
+}
+
+// TestManPages checks that the man pages have all headings, all lines of code and all words of
+// the manual, that relcheck(1) has all commands, and that man shows the pages.
 func TestManPages(t *testing.T) {
 	missing(t, "man")
 	dir := t.TempDir()
@@ -313,6 +334,12 @@ func TestManPages(t *testing.T) {
 		for _, part := range want {
 			if part = strings.TrimSpace(spaces.ReplaceAllString(part, " ")); !strings.Contains(page, part) {
 				t.Errorf("%s.7 lacks %q", topic.Name, part)
+			}
+		}
+		got := words(page)
+		for word, count := range words(manual.Text(topic.Text, 1000, func(s string) string { return s })) {
+			if word != "help" && got[word] < count { // a link to a topic is "relcheck help TOPIC" in the text
+				t.Errorf("%s.7: %q is there %d times, want %d", topic.Name, word, got[word], count)
 			}
 		}
 		show := exec.Command("man", "-l", file)

@@ -24,6 +24,11 @@
 // report. Whether an installation is counted for a day, a week or four weeks follows from
 // that date alone.
 //
+// Users turn reports off with the environment variable DO_NOT_TRACK=1, or with
+// {PRODUCT}_DISABLE_TELEMETRY=1 for one product, and programs with Client.Disabled.
+// {PRODUCT}_TELEMETRY_SERVICE_URL replaces DefaultURL. In these names, the name of the
+// product is in upper case, and each character except letters and digits is an underscore.
+//
 // The package links only the standard library, google/uuid, x/mod/semver and
 // checker/printable; in particular, no database.
 package checker

@@ -99,8 +99,8 @@ func (o *serveOptions) hosting(store, scheme string) [][2]string {
 		{"encryption", encryption},
 		{"proxies whose client IPs are used", none(strings.Join(proxies, ", "), "none")},
 		{"backups", backups},
-		{"single reports", "kept for " + age(o.KeepReports)},
-		{"statistics", "kept for " + age(o.KeepRollups)},
+		{"single reports", kept(o.KeepReports)},
+		{"statistics", kept(o.KeepRollups)},
 		{"rate limit", limit},
 		{"metrics without a token", none(o.metrics, "none")},
 		{"files of releases", none(o.files, "not served")},
@@ -108,12 +108,15 @@ func (o *serveOptions) hosting(store, scheme string) [][2]string {
 	}
 }
 
-// age formats a duration, of which 0 is forever.
+func kept(d time.Duration) string {
+	if d == 0 {
+		return "kept forever"
+	}
+	return "kept for " + age(d)
+}
+
 func age(d time.Duration) string {
-	switch {
-	case d == 0:
-		return "ever"
-	case d%(24*time.Hour) == 0:
+	if d%(24*time.Hour) == 0 {
 		return fmt.Sprintf("%dd", d/(24*time.Hour))
 	}
 	return catalog.FormatAge(d)
@@ -127,17 +130,11 @@ func (o *serveOptions) connections(ctx context.Context, database bool) (all []st
 	if o.fetchOnDemand {
 		all = append(all, "the hosts of links to files of releases, when a client requests a file (`--fetch-on-demand`)")
 	}
-	if o.syncEvery > 0 {
-		upstreams, err := o.upstreams(ctx, database)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, "the upstreams of the products, every "+age(o.syncEvery)+" (`--sync-every`)"+upstreams)
+	if o.syncEvery == 0 {
+		return append(all, "the upstreams of a product, when an administrator syncs it"), nil
 	}
-	if len(all) == 0 {
-		all = []string{"none"}
-	}
-	return all, nil
+	upstreams, err := o.upstreams(ctx, database)
+	return append(all, "the upstreams of the products, every "+age(o.syncEvery)+" (`--sync-every`)"+upstreams), err
 }
 
 // upstreams lists the upstreams of the products in the store, if it exists.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/yuin/goldmark/ast"
 )
@@ -96,8 +97,28 @@ var (
 
 func squeeze(s string) string { return spaces.ReplaceAllString(s, " ") }
 
-// TestSameContents checks that a page and the text for terminals have all headings and all
-// lines of code of a topic.
+// words counts the words of a text.
+func words(text string) map[string]int {
+	counts := map[string]int{}
+	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+		counts[word]++
+	}
+	return counts
+}
+
+// prose returns all text without the texts of links, which look different in each form.
+func (d *document) prose() string {
+	var b strings.Builder
+	for n := range d.nodes() {
+		if t, ok := n.(*ast.Text); ok && t.Parent().Kind() != ast.KindLink {
+			b.WriteString(string(t.Value(d.source)) + " ")
+		}
+	}
+	return b.String()
+}
+
+// TestSameContents checks that a page and the text for terminals have all headings, all lines
+// of code and all words of a topic.
 func TestSameContents(t *testing.T) {
 	for _, topic := range Topics() {
 		page, _, err := HTML(topic.Text, "/docs")
@@ -105,13 +126,21 @@ func TestSameContents(t *testing.T) {
 			t.Fatal(err)
 		}
 		rendered := map[string]string{
-			"page": topic.Title + html.UnescapeString(tags.ReplaceAllString(string(page), "")),
+			"page": topic.Title + html.UnescapeString(tags.ReplaceAllString(string(page), " ")),
 			"text": Text(topic.Text, 80, func(s string) string { return s }),
 		}
 		for form, text := range rendered {
 			rendered[form] = squeeze(text)
 		}
 		d, n := parse(topic.Text), 0
+		for form, text := range rendered {
+			got := words(text)
+			for word, count := range words(d.prose()) {
+				if got[word] < count {
+					t.Errorf("%s, %s: %q is there %d times, want %d", topic.Name, form, word, got[word], count)
+				}
+			}
+		}
 		for node := range d.nodes() {
 			var want []string
 			switch node := node.(type) {

@@ -131,7 +131,7 @@ func (s *sheet) columns() {
 var scopes = map[access.Scope]string{
 	access.Read:    "see statistics, which are counts, and metrics; list releases",
 	access.Release: "list, publish and withdraw releases; see no statistics",
-	access.Admin:   "all of that, and change products",
+	access.Admin:   "everything, also change products, upstreams, tokens, keys and sites",
 }
 
 func (s *sheet) access(c Config) {
@@ -145,7 +145,8 @@ func (s *sheet) access(c Config) {
 		rows = append(rows, []string{"`" + string(scope) + "`", scopes[scope]})
 	}
 	s.table("scope of a token | allows", rows)
-	s.line("\nNo page and no answer of the API shows a single report or an instance ID. The operator can export the reports that are still stored with `relcheck export`.")
+	s.line("\nNo page and no answer of the API shows a single report or an instance ID. The operator can export the reports that are still stored with `relcheck export`, " +
+		"and counts without small ones, for the statistics of another store, with `relcheck bundle counts`.")
 }
 
 func (s *sheet) off() {

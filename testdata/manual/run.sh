@@ -55,8 +55,11 @@ curl() {
   command curl --silent --show-error --fail --retry 60 --retry-delay 1 --retry-all-errors "$@"
 }
 
-# opa sends what an Open Policy Agent sends.
-opa() { relcheck check --as 0.70.0; }
+# opa sends and prints what an Open Policy Agent does.
+opa() {
+  echo "Version: 0.70.0"
+  relcheck check --as 0.70.0
+}
 
 # certificate NAME makes NAME.pem and NAME.key.
 certificate() {
