@@ -58,11 +58,8 @@ func NewProductSummary(v *stats.View) ProductSummary {
 	}
 	b := newBuilder(v, "", nil)
 	o.Tiles = b.summaryTiles()
-	_, share, name := v.Counted()
-	for r := range v.Table("latest").All() {
-		if v.Latest != "" && r.Text(stats.ColWhat) == stats.LatestRelease && r.Known(share) {
-			o.Latest = r.Text(stats.ColVersion) + " is the latest release; " + show(r, share) + " of the " + name + " run it or newer."
-		}
+	if recency := v.Recency(formatValue); v.Latest != "" && len(recency) > 0 {
+		o.Latest = recency[0]
 	}
 	o.Spark, o.SparkNote = b.sparkline()
 	return o
