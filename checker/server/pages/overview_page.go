@@ -104,9 +104,12 @@ func (b *builder) summaryTiles() (all []tile) {
 func (b *builder) installationTiles() (all []tile) {
 	for r := range b.Table("installations").All() {
 		if r.Known(stats.ColInstallations) {
-			name := "Installations in the last " + r.Text(stats.ColPeriod)
-			if r.Text(stats.ColPeriod) == stats.TodaySoFar {
+			name := "Installations in the " + r.Text(stats.ColPeriod) + " to " + show(r, stats.ColTo)
+			switch r.Text(stats.ColPeriod) {
+			case stats.TodaySoFar:
 				name = "Installations " + stats.TodaySoFar
+			case stats.FinishedDay:
+				name = "Installations on " + show(r, stats.ColTo)
 			}
 			all = append(all, tile{name, show(r, stats.ColInstallations), change(r)})
 		}

@@ -70,7 +70,7 @@ func TestInstallations(t *testing.T) {
 			t.Errorf("page %q: got instances, want none", section)
 		}
 	}
-	if tiles := NewProductSummary(view).Tiles; len(tiles) != 3 || tiles[0].Name != "Installations in the last day" || tiles[0].Value != "40" {
+	if tiles := NewProductSummary(view).Tiles; len(tiles) != 3 || tiles[0].Name != "Installations on "+formatDay(today-1) || tiles[0].Value != "40" {
 		t.Errorf("got the summary %+v, want the installations of the last day, week and four weeks", tiles)
 	}
 }
