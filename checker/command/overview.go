@@ -23,7 +23,7 @@ const (
 
 // overview shows the answers to the most important questions on one screen.
 func (s *screen) overview(v *stats.View) block {
-	count, share, name := v.Counted()
+	count, share, _ := v.Counted()
 	versions := v.Table("versions")
 	columns := []stats.Column{stats.ColVersion, count, share, stats.ColHeapP95}
 	if versions.Any(stats.ColWithdrawn) {
@@ -48,14 +48,14 @@ func (s *screen) overview(v *stats.View) block {
 	default:
 		all = stack(all, left, right)
 	}
-	all = stack(all, s.recency(v))
+	all = stack(all, s.sentences(v.Recency(show)))
 	if checks := s.checks(v, mostChecks); !s.fancy || len(all)+len(checks) <= 31 { // of 40 lines, with the title
 		all = stack(all, checks)
 	}
 	if s.fancy {
 		note := "An instance is one process. Large counts: standard error 0.8 %. "
 		if v.Remembers() {
-			note = "Versions are those of " + name + " on a mean day. "
+			note = "Installations a day are the mean of the days that are over. "
 		}
 		all = append(all, text{})
 		for _, line := range printable.Wrap(note+"Pages: "+strings.Join(statsPages, ", ")+". --by shows more.", s.width) {
@@ -85,7 +85,11 @@ func (s *screen) title(v *stats.View) block {
 
 // headline shows the numbers of installations or instances, in total and per day.
 func (s *screen) headline(v *stats.View) block {
-	b := s.rows(periods(v), 0)
+	t := periods(v)
+	b := s.rows(t, 0)
+	if v.Remembers() && v.Query.Version == "" && len(t.Rows) < len(rollup.Spans) {
+		b = append(b, newText("Weeks and four weeks are shown when they are over."))
+	}
 	if !s.fancy {
 		return b
 	}
@@ -110,6 +114,9 @@ func periods(v *stats.View) *stats.Table {
 		t.Rows = t.Rows[:last]
 	}
 	t.Rows[0][0] = t.Rows[0][1].(rollup.Day).String()
+	if v.Query.To == v.Today {
+		t.Rows[0][0] = stats.TodaySoFar
+	}
 	for _, row := range t.Rows {
 		for i, value := range row {
 			row[i] = cmp.Or(value, any(""))
@@ -118,10 +125,10 @@ func periods(v *stats.View) *stats.Table {
 	return t.Select(stats.ColPeriod, stats.ColInstances, stats.ColChange, stats.ColReports, stats.ColChecks)
 }
 
-// finishedPeriods returns the installations of the last day, week and four weeks that are
-// over.
+// finishedPeriods returns the installations of the last day, week and four weeks that are over
+// and known.
 func finishedPeriods(v *stats.View) *stats.Table {
-	t := v.Table("installations")
+	t := v.Table("installations").Filter(func(r stats.Row) bool { return r.Known(stats.ColInstallations) || r.Number(stats.ColStarts) > 0 })
 	for i, r := range slices.Collect(t.All()) {
 		name := "day "
 		switch period := r.Text(stats.ColPeriod); period {
@@ -187,26 +194,13 @@ func squeeze(values []float64, n int) []float64 {
 	return less
 }
 
-// recency shows in one line how many instances are up to date.
-func (s *screen) recency(v *stats.View) block {
-	shares, withdrawn := map[string]string{}, ""
-	count, share, _ := v.Counted()
-	for r := range v.Table("latest").All() {
-		what := r.Text(stats.ColWhat)
-		shares[what] = show(stats.Share, r.Value(share))
-		if what == stats.WithdrawnRelease && r.Number(count) > 0 {
-			withdrawn = shares[what] + " run a withdrawn release."
-		}
-	}
-	line := withdrawn
-	if v.Latest != "" {
-		line = strings.TrimSpace(fmt.Sprintf("%s run the latest release or newer, %s its line %s or newer, %s an older version; %s unknown. %s",
-			shares[stats.LatestRelease], shares[stats.LatestLine], v.Line(v.Latest), shares[stats.Older], shares[stats.Unknown], withdrawn))
-	}
-	if line == "" {
+// sentences lays out sentences as lines.
+func (s *screen) sentences(all []string) block {
+	text := strings.TrimSpace(strings.Join(all, " "))
+	if text == "" {
 		return nil
 	}
-	return plain(printable.Wrap(line, s.width)...)
+	return plain(printable.Wrap(masked(text), s.width)...)
 }
 
 // top returns the n rows with the most installations or instances, in the order of the table, and one row
@@ -225,9 +219,9 @@ func top(t *stats.Table, n int, columns ...stats.Column) *stats.Table {
 	rest[0] = fmt.Sprintf("%d others", len(ranked)-n)
 	for i, c := range columns {
 		switch {
-		case slices.Contains([]stats.Column{stats.ColInstances, stats.ColInstallations, stats.ColReports}, c):
+		case slices.Contains([]stats.Column{stats.ColInstances, stats.ColReports}, c):
 			rest[i] = sumOf[int64](ranked[n:], i)
-		case c.Kind == stats.Share:
+		case c.Kind == stats.Share, c.Kind == stats.Mean:
 			rest[i] = sumOf[float64](ranked[n:], i)
 		}
 	}
@@ -248,16 +242,9 @@ func sumOf[T int64 | float64](rows [][]any, column int) (sum T) {
 func byUse(t *stats.Table) [][]any {
 	counted := stats.ColInstances
 	if !t.Has(counted) {
-		counted = stats.ColInstallations
+		counted = stats.ColMeanInstallations
 	}
-	return mostFirst(t, counted)
-}
-
-// mostFirst returns the rows of a table, those with the highest counts first.
-func mostFirst(t *stats.Table, counted stats.Column) [][]any {
-	rows, column := slices.Clone(t.Rows), t.Index(counted)
-	slices.SortStableFunc(rows, func(a, b []any) int { return cmp.Compare(b[column].(int64), a[column].(int64)) })
-	return rows
+	return t.MostFirst(counted).Rows
 }
 
 // colPlatform combines the operating system and the architecture.
@@ -283,7 +270,7 @@ func (s *screen) checks(v *stats.View, n int) block {
 	if len(t.Rows) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(t.Rows, func(a, b []any) int { return cmp.Compare(b[2].(int64), a[2].(int64)) })
+	t = t.MostFirst(stats.ColChecks)
 	if len(t.Rows) > n+1 {
 		rest := t.Rows[n:]
 		t.Rows = append(t.Rows[:n:n], []any{fmt.Sprintf("%d others", len(rest)), "", sumOf[int64](rest, 2), sumOf[float64](rest, 3)})
@@ -300,7 +287,7 @@ func topHeaps(v *stats.View, n int) *stats.Table {
 	}
 	heaps := t.Filter(func(r stats.Row) bool { return !r.Known(stats.ColVersion) && !r.Known(stats.ColOS) })
 	versions := t.Filter(func(r stats.Row) bool { return r.Known(stats.ColVersion) && !r.Known(stats.ColOS) })
-	heaps.Rows = append(heaps.Rows, mostFirst(versions, counted)[:min(n, len(versions.Rows))]...)
+	heaps.Rows = append(heaps.Rows, versions.MostFirst(counted).Rows[:min(n, len(versions.Rows))]...)
 	heaps = heaps.Select(stats.ColVersion, counted, stats.ColP50, stats.ColP90, stats.ColP95, stats.ColP99)
 	heaps.Columns[0].Head = "Heap of"
 	return heaps

@@ -104,7 +104,7 @@ func (o *statsOptions) run(ctx context.Context, product string, streams IO) erro
 	s := newScreen(streams.Out)
 	switch {
 	case v.Known.Days() == 0:
-		s.print(nothingYet(v.Product.Name, base))
+		s.print(nothingYet(v, base))
 	case table != "":
 		s.print(s.table(v, v.Table(table)))
 	default:
@@ -177,17 +177,20 @@ func (o *statsOptions) view(ctx context.Context, product string, q stats.Query, 
 	return v, base, err
 }
 
-// nothingYet describes how to send reports of a product that has none.
-func nothingYet(product, base string) block {
-	path := ""
+// nothingYet describes the first steps of a product that has no reports, in the order of the
+// pages.
+func nothingYet(v *stats.View, base string) block {
+	product, path := v.Product.Name, ""
+	lines := []string{"No reports of " + product + " yet.", ""}
+	if v.Unreleased {
+		lines = append(lines, "  relcheck release add "+product+" v1.0.0", "      adds a release; more at once: relcheck release sync, or import")
+	}
 	if product != "opa" {
 		path = "/p/" + product
 	}
-	return plain(
-		"No reports of "+product+" yet.",
-		"",
+	return plain(append(lines,
 		"  relcheck serve",
 		"      records reports sent to "+base+path+"/v1/version",
-		"  relcheck run --product "+product+" --as 1.0.0 --url "+base,
-		"      reports a version as the program itself would")
+		"  relcheck check --product "+product+" --as 1.0.0 --url "+base,
+		"      sends a test report")...)
 }

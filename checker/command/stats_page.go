@@ -1,11 +1,9 @@
 package command
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
-	"relcheck/checker/printable"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/rollup"
 )
@@ -19,47 +17,23 @@ const (
 	pageRows, pageDays, pageWeeks = 15, 14, 8
 )
 
-// answers answers the questions of a maintainer in sentences.
+// answers answers the questions of a maintainer in sentences. The table of periods answers how
+// many installations there are.
 func (s *screen) answers(v *stats.View) (b block) {
-	for _, sentence := range append(howMany(v), dropped(v), v.Query.Answer(v.Table("heap_change"), show).Text) {
-		if sentence != "" {
-			b = append(b, plain(printable.Wrap(sentence, s.width)...)...)
-		}
+	_, dropped := v.Droppable(show)
+	for _, sentences := range [][]string{dropped, adoption(v), {v.Query.Answer(v.Table("heap_change"), show).Text}} {
+		b = append(b, s.sentences(sentences)...)
 	}
 	return b
 }
 
-// howMany says how many installations there are, and apart from them, how many instances
-// cannot remember.
-func howMany(v *stats.View) (all []string) {
-	if !v.Remembers() {
-		return nil // the table of periods is enough
+// adoption answers whether the newest release spreads slower than the one before it.
+func adoption(v *stats.View) []string {
+	answer, sentences := v.Adoption(show)
+	if answer == "" {
+		return nil
 	}
-	var counts, starts []string
-	for r := range v.Table("installations").All() {
-		when := map[string]string{stats.FinishedDay: "on ", stats.FinishedWeek: "in the week to ", stats.FinishedFourWeeks: "in the four weeks to ", stats.TodaySoFar: stats.TodaySoFar + ", "}[r.Text(stats.ColPeriod)]
-		when += show(stats.Date, r.Value(stats.ColTo))
-		if r.Known(stats.ColInstallations) {
-			counts = append(counts, fmt.Sprintf("%s %s (%s returning, %s new)", show(stats.Number, r.Value(stats.ColInstallations)), when,
-				show(stats.Number, r.Value(stats.ColReturning)), show(stats.Number, r.Value(stats.ColNewInstallations))))
-		}
-		if r.Known(stats.ColStarts) && r.Number(stats.ColStarts) > 0 {
-			starts = append(starts, show(stats.Number, r.Value(stats.ColStarts))+" "+when)
-		}
-	}
-	if len(counts) > 0 {
-		all = append(all, "Installations: "+strings.Join(counts, ", ")+".")
-	}
-	if len(starts) > 0 {
-		all = append(all, "Apart from them, instances that cannot remember: "+strings.Join(starts, ", ")+".")
-	}
-	return all
-}
-
-// dropped says below which release everything can be dropped.
-func dropped(v *stats.View) string {
-	_, sentences := v.Droppable(show)
-	return masked(strings.Join(sentences, " "))
+	return append([]string{"Is adoption slower than last time? " + strings.ToUpper(answer[:1]) + answer[1:] + "."}, sentences...)
 }
 
 // page shows a page of a view below its title, or why there is nothing to show.
@@ -134,8 +108,8 @@ func (s *screen) versionsPage(v *stats.View) block {
 	if versions.Any(stats.ColWithdrawn) {
 		columns = append(columns, stats.ColWithdrawn)
 	}
-	sentences := plain(printable.Wrap(dropped(v), s.width)...)
-	return stack(append(sentences, s.recency(v)...),
+	_, dropped := v.Droppable(show)
+	return stack(slices.Concat(s.sentences(dropped), s.sentences(adoption(v)), s.sentences(v.Recency(show))),
 		s.titled(top(versions, pageRows, columns...), s.width),
 		s.besideOrBelow(top(v.Table("lines"), pageRows, stats.ColLine, count, share), top(v.Table("behind_days"), pageRows, stats.ColFromDays, stats.ColToDays, count, share)))
 }
@@ -148,11 +122,7 @@ func (s *screen) platformsPage(v *stats.View) block {
 
 func (s *screen) memoryPage(v *stats.View) block {
 	change := v.Table("heap_change")
-	var sentences block
-	if answer := v.Query.Answer(change, show).Text; answer != "" {
-		sentences = plain(printable.Wrap(answer, s.width)...)
-	}
-	return stack(sentences, s.titled(topHeaps(v, pageRows), s.width), s.titled(v.Table("heap_histogram"), s.width))
+	return stack(s.sentences([]string{v.Query.Answer(change, show).Text}), s.titled(topHeaps(v, pageRows), s.width), s.titled(v.Table("heap_histogram"), s.width))
 }
 
 func (s *screen) activityPage(v *stats.View) block {

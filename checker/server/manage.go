@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"math"
 	"net/http"
 	"slices"
 
@@ -118,7 +119,7 @@ func (s *Server) newManageRequest(r *http.Request, id identity) *manage.Request 
 			counted, _, of := v.Counted()
 			for row := range v.Table("versions").All() {
 				if row.Text(stats.ColVersion) == tag && row.Known(counted) {
-					n = row.Number(counted)
+					n = int64(math.Round(row.Count(counted)))
 				}
 			}
 			return n, of, nil

@@ -5,6 +5,22 @@ import (
 	"testing"
 )
 
+// TestOrderOfSteps checks that all pages without reports list the first steps in one order.
+func TestOrderOfSteps(t *testing.T) {
+	s := newService(t)
+	_, token := s.token(t)
+	for _, path := range []string{"/", "/products/opa"} {
+		page, at := s.page(t, path, token).body, 0
+		for _, step := range []string{"relcheck release add", "relcheck check", "Connect your clients."} {
+			i := strings.Index(page[at:], step)
+			if i < 0 {
+				t.Fatalf("%s: got no %q after the steps before it", path, step)
+			}
+			at += i
+		}
+	}
+}
+
 // TestNextSteps checks that the pages of products without releases show how to add some: with
 // a sync only if the product has an upstream.
 func TestNextSteps(t *testing.T) {

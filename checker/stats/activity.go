@@ -39,24 +39,17 @@ func (v *View) summary(t *Table) {
 		t.addNote(unfinished)
 	}
 	days := v.perDay()
-	var reports, checks int64
-	for i := range v.builds {
-		reports += v.builds[i].Reports
-	}
-	for _, d := range days {
-		checks += d.Checks
-	}
 	for _, s := range v.windows() {
 		known := v.hasBefore(s.Range)
 		// A day that is not over is not compared with the day before.
 		comparable := known && s.before > 0 && !(s.Days() == 1 && v.unfinished())
 		row := []any{s.name, s.From, s.To, s.instances, orNil(s.before, known),
 			orNil(float64(s.instances)/float64(s.before)-1, comparable), nil, nil}
-		switch s.name {
-		case LastDay:
-			last := days[len(days)-1]
-			row[6], row[7] = last.Reports, last.Checks
-		case WholeRange:
+		if s.From >= v.Query.From { // otherwise not all of its days are known
+			var reports, checks int64
+			for _, d := range days[s.From-v.Query.From:] {
+				reports, checks = reports+d.Reports, checks+d.Checks
+			}
 			row[6], row[7] = reports, checks
 		}
 		t.addRow(row...)

@@ -176,6 +176,30 @@ func (v *View) latest(t *Table) {
 	v.addUsed(t, []any{WithdrawnRelease, nil}, withdrawn)
 }
 
+// Recency describes how many run the latest release, its minor line, or something else. The
+// function show formats values; an example is [Show].
+func (v *View) Recency(show func(Kind, any) string) (sentences []string) {
+	count, share, name := v.Counted()
+	for r := range v.Table("latest").All() {
+		run := show(Share, r.Value(share)) + " run "
+		switch what := r.Text(ColWhat); {
+		case !r.Known(share):
+		case what == LatestRelease:
+			sentences = append(sentences, show(Share, r.Value(share))+" of the "+name+" run the latest release, "+v.Latest+", or newer.")
+		case what == LatestLine:
+			sentences = append(sentences, run+"its minor line, "+v.Line(v.Latest)+", or newer.")
+		case r.Count(count) == 0:
+		case what == Older && v.Latest != "":
+			sentences = append(sentences, run+"an older minor line.")
+		case what == Unknown && v.Latest != "":
+			sentences = append(sentences, run+"a version that cannot be compared.")
+		case what == WithdrawnRelease:
+			sentences = append(sentences, run+"a withdrawn release.")
+		}
+	}
+	return sentences
+}
+
 func (v *View) versions(t *Table) {
 	heaps := v.heapSums(len(v.usedVersions), versionOf)
 	for i, u := range v.usedVersions {

@@ -3,7 +3,6 @@ package stats
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 
 	"relcheck/checker/stats/rollup"
@@ -25,9 +24,9 @@ func (q Query) Answer(t *Table, show func(Kind, any) string) Answer {
 		text := func(c Column) string { return show(c.Kind, r.Value(c)) }
 		switch {
 		case t.Name == "deprecation" && q.Below != "" && t.scheme.Trim(r.Text(ColBelow)) == t.scheme.Trim(q.Below):
-			return Answer{Text: fmt.Sprintf("If support ended below %s, %s would be affected.", text(ColBelow), countAndShare(t, r, text))}
+			return Answer{Text: fmt.Sprintf("If support ended below %s, %s would be affected.", text(ColBelow), countAndShare(t, r, show))}
 		case t.Name == "heap_above" && q.Above != 0 && r.Float(ColBytes) == limit:
-			a := Answer{Text: fmt.Sprintf("%s exceeded %s.", countAndShare(t, r, text), text(ColBytes))}
+			a := Answer{Text: fmt.Sprintf("%s exceeded %s.", countAndShare(t, r, show), text(ColBytes))}
 			if t.installations {
 				a.Text = fmt.Sprintf("The heap exceeded %s on %s of the days of installations and instances that reported one.", text(ColBytes), text(ColDayShare))
 			}
@@ -43,17 +42,25 @@ func (q Query) Answer(t *Table, show func(Kind, any) string) Answer {
 	return Answer{}
 }
 
-// countAndShare formats how many installations or instances a row counts: 1,234 instances
-// (12.3 %).
-func countAndShare(t *Table, r Row, text func(Column) string) string {
-	count, share, unit := ColInstances, ColShare, "instances"
-	if slices.Contains(t.Columns, ColInstallationShare) && r.Known(ColInstallationShare) {
-		count, share, unit = ColInstallations, ColInstallationShare, "installations"
+// countAndShare formats the counts of a row, see [CountAndShare].
+func countAndShare(t *Table, r Row, show func(Kind, any) string) string {
+	if t.Has(ColInstallationShare) && r.Known(ColInstallationShare) {
+		return CountAndShare(r.Count(ColMeanInstallations), r.Float(ColInstallationShare), true, show)
 	}
-	if r.Number(count) == 1 {
-		unit = strings.TrimSuffix(unit, "s")
+	return CountAndShare(r.Count(ColInstances), r.Float(ColShare), false, show)
+}
+
+// CountAndShare formats a number of instances, or of installations on a mean day, with its share
+// of all: 1,234 instances (12.3 %). The function show formats values.
+func CountAndShare(n, share float64, installations bool, show func(Kind, any) string) string {
+	text := show(Number, int64(n)) + " instances"
+	switch {
+	case installations:
+		text = show(Mean, n) + " installations a day"
+	case n == 1:
+		text = strings.TrimSuffix(text, "s")
 	}
-	return fmt.Sprintf("%s %s (%s)", text(count), unit, text(share))
+	return text + " (" + show(Share, share) + ")"
 }
 
 // describeChange describes the highest percentile, p95 at most, whose change is certain.

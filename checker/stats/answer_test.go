@@ -2,6 +2,7 @@ package stats_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"relcheck/checker/stats"
@@ -63,6 +64,34 @@ func TestAnswerCompare(t *testing.T) {
 			for _, row := range table.Rows {
 				slices.Reverse(row)
 			}
+		}
+	}
+}
+
+// TestRecency checks the sentences about how many run the latest release.
+func TestRecency(t *testing.T) {
+	want := "33.3 % of the instances run the latest release, v1.2.0, or newer. 40.0 % run its minor line, v1.2, or newer. 53.3 % run an older minor line. 6.7 % run a version that cannot be compared."
+	if got := strings.Join(fleetView("2026-03-16").Recency(stats.Show), " "); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestAdoption checks that the newest minor line is compared with the one before it on the same day
+// after their releases.
+func TestAdoption(t *testing.T) {
+	r := days("2026-02-01", "2026-03-11")
+	earlier := reports{"2026-02-01", 1, 100, "v1.1.0", "linux/amd64", 0}
+	newest := []reports{{"2026-03-10", 101, 200, "v1.0.0", "linux/amd64", 0}, {"2026-03-10", 201, 250, "v1.2.0", "linux/amd64", 0}}
+	for _, c := range []struct {
+		reports      []reports
+		answer, want string
+	}{
+		{append(newest, earlier), "yes, slower", "On day 0 after its release, 33.3 % ran v1.2 or newer. v1.1 had 100.0 % on its day 0."},
+		{newest, "", "On day 0 after its release, 33.3 % ran v1.2 or newer. There is no earlier release to compare with."},
+	} {
+		answer, sentences := newView(product(), stats.Query{Range: r}, totals(r, c.reports), r.To).Adoption(stats.Show)
+		if got := strings.Join(sentences, " "); answer != c.answer || got != c.want {
+			t.Errorf("got %q, %q, want %q, %q", answer, got, c.answer, c.want)
 		}
 	}
 }

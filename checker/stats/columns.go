@@ -31,6 +31,7 @@ var (
 	ColLimit             = Column{"limit", Share, "Affects under"}
 	ColLine              = Column{"line", Text, "Line"}
 	ColLow               = Column{"low", Change, "At least"}
+	ColMeanInstallations = Column{"installations", Mean, "Installations a day"}
 	ColMostUsed          = Column{"version", Text, "Most used version"}
 	ColNew               = Column{"new", Text, "New"}
 	ColNewBytes          = Column{"new_bytes", Bytes, "New heap"}

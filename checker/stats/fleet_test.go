@@ -110,7 +110,7 @@ func checkKinds(t rapid.TB, table *stats.Table) {
 			case int64:
 				ok = kind == stats.Number
 			case float64:
-				ok = (kind == stats.Share && 0 <= value && value <= 1) || (kind == stats.Change && value >= -1) || (kind == stats.Bytes && value >= 0)
+				ok = (kind == stats.Share && 0 <= value && value <= 1) || (kind == stats.Change && value >= -1) || (kind == stats.Mean && value >= 0) || (kind == stats.Bytes && value >= 0)
 			case bool:
 				ok = kind == stats.Yes
 			}
@@ -134,6 +134,8 @@ func text(table *stats.Table) string {
 				b.WriteByte('-')
 			case kind == stats.Share, kind == stats.Change:
 				fmt.Fprintf(&b, "%.3f", value)
+			case kind == stats.Mean:
+				b.WriteString(stats.ShowMean(value.(float64)))
 			case kind == stats.Bytes:
 				fmt.Fprintf(&b, "%.3g", value)
 			case kind == stats.Date:

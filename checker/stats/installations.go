@@ -2,7 +2,6 @@ package stats
 
 import (
 	"cmp"
-	"math"
 	"slices"
 
 	"relcheck/checker/stats/rollup"
@@ -78,7 +77,7 @@ func (v *View) addUsed(t *Table, keys []any, u usage, rest ...any) {
 func (v *View) addPart(t *Table, keys []any, u, whole usage, rest ...any) {
 	var mean, of any
 	if days := v.meanDays().Days(); v.remembers && days > 0 {
-		mean, of = int64(math.Round(float64(u.installations)/float64(days))), share(u.installations, whole.installations)
+		mean, of = float64(u.installations)/float64(days), share(u.installations, whole.installations)
 	}
 	t.addRow(slices.Concat(keys, []any{u.instances, share(u.instances, whole.instances), mean, of}, rest)...)
 }
@@ -94,7 +93,7 @@ func (v *View) count(u usage) int64 {
 // usedColumns returns columns with the usage of versions or platforms between others. Tables
 // have both kinds of counts, because only some builds may remember.
 func usedColumns(keys []Column, rest ...Column) []Column {
-	return slices.Concat(keys, []Column{ColInstances, ColShare, ColInstallations, ColInstallationShare}, rest)
+	return slices.Concat(keys, []Column{ColInstances, ColShare, ColMeanInstallations, ColInstallationShare}, rest)
 }
 
 // installationsIn adds up the installations of a period, which must have begun within
@@ -116,7 +115,8 @@ func (v *View) finished(s rollup.Span) rollup.Period {
 }
 
 // installationSummary has unknown values for periods of which nothing was counted, and, for
-// more than a day, if only some versions are. If no finished day was counted, it has today.
+// more than a day, if only some versions are. If no finished day was counted, it has today. A day
+// is compared with the same day of the week before, because weekends differ.
 func (v *View) installationSummary(t *Table) {
 	if v.Query.Version != "" {
 		t.addNote("for more than a day, " + byFirstVersion)
@@ -127,7 +127,7 @@ func (v *View) installationSummary(t *Table) {
 			p.Day, name = v.Today, TodaySoFar
 			t.addNote(unfinished)
 		}
-		r, b := p.Range(), rollup.Period{Span: span, Day: p.Day - rollup.Day(span)}.Range()
+		r, b := p.Range(), rollup.Period{Span: span, Day: p.Day - max(rollup.Day(span), rollup.Day(rollup.OneWeek))}.Range()
 		sum, before := v.installationsIn(r), v.installationsIn(b).In(span)
 		counted := v.Remembered.Days() > 0 && r.To >= v.Remembered.From && (span == rollup.OneDay || v.Query.Version == "")
 		known := counted && b.From >= v.Remembered.From

@@ -70,23 +70,23 @@ func TestCountedByInstallations(t *testing.T) {
 		v1.1 02-01 - 2 - - - -
 		v1.0 01-01 - 2 - - - -`)
 	expect(t, v, "releases", `
-		v1.3.0-rc.1 03-20 0 0.000 0 0.000 - false
-		v1.2.1 03-15 0 0.000 0 0.000 - true
-		v1.2.0 03-10 0 0.000 4 0.367 2 false
-		v1.2.0-rc.1 03-08 0 0.000 0 0.000 - false
-		v1.1.1 03-05 0 0.000 0 0.000 - false
-		v1.1.0 02-01 40 0.400 6 0.633 - false
-		v1.0.0 01-01 60 0.600 0 0.000 - false`)
+		v1.3.0-rc.1 03-20 0 0.000 0.0 0.000 - false
+		v1.2.1 03-15 0 0.000 0.0 0.000 - true
+		v1.2.0 03-10 0 0.000 3.7 0.367 2 false
+		v1.2.0-rc.1 03-08 0 0.000 0.0 0.000 - false
+		v1.1.1 03-05 0 0.000 0.0 0.000 - false
+		v1.1.0 02-01 40 0.400 6.3 0.633 - false
+		v1.0.0 01-01 60 0.600 0.0 0.000 - false`)
 	expect(t, v, "platform_versions", `
-		linux amd64 v1.2.0 0 0.000 0 0.050
-		linux amd64 v1.1.0 40 0.400 6 0.950
-		linux amd64 v1.0.0 60 0.600 0 0.000
-		windows amd64 v1.2.0 0 - 3 1.000`)
+		linux amd64 v1.2.0 0 0.000 0.3 0.050
+		linux amd64 v1.1.0 40 0.400 6.3 0.950
+		linux amd64 v1.0.0 60 0.600 0.0 0.000
+		windows amd64 v1.2.0 0 - 3.3 1.000`)
 	expect(t, v, "droppable", `
-		0.010 v1.1 60 0.600 0 0.000 v1.2 0.633
-		0.050 v1.1 60 0.600 0 0.000 v1.2 0.633
-		0.100 v1.1 60 0.600 0 0.000 v1.2 0.633
-		0.200 v1.1 60 0.600 0 0.000 v1.2 0.633`)
+		0.010 v1.1 60 0.600 0.0 0.000 v1.2 0.633
+		0.050 v1.1 60 0.600 0.0 0.000 v1.2 0.633
+		0.100 v1.1 60 0.600 0.0 0.000 v1.2 0.633
+		0.200 v1.1 60 0.600 0.0 0.000 v1.2 0.633`)
 	if _, got := v.Droppable(stats.Show); strings.Join(got, " ") != "No installation runs anything below v1.1. Below v1.2 it would be 63.3 %. But 60.0 % of the instances that cannot remember run an older version." {
 		t.Errorf("got %q", got)
 	}
@@ -115,6 +115,21 @@ func TestInstallationsOfOneDay(t *testing.T) {
 			if row.Text(stats.ColPeriod) == stats.TodaySoFar {
 				t.Errorf("%s: got row %v, want finished periods only", what, row.Values)
 			}
+		}
+	}
+}
+
+// TestDayBefore checks that a day is compared with the same day of the week before.
+func TestDayBefore(t *testing.T) {
+	r := days("2026-03-05", "2026-03-14")
+	f := totals(r, nil)
+	f.Remembered = rollup.Range{From: 1, To: 0}
+	for day, n := range map[string]int64{"2026-03-06": 8, "2026-03-12": 2, "2026-03-13": 4} {
+		addInstallations(f, "v1.0.0", "linux", day, n)
+	}
+	for row := range newView(product(), stats.Query{Range: r}, f, r.To).Table("installations").All() {
+		if row.Text(stats.ColPeriod) == stats.FinishedDay && (row.Number(stats.ColBefore) != 8 || row.Float(stats.ColChange) != -0.5) {
+			t.Errorf("got %v, want 8 before", row.Values)
 		}
 	}
 }

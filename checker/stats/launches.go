@@ -87,7 +87,7 @@ func (v *View) IsRelease(version string) bool { return v.published.release(versi
 // name: installations if it has any, and instances otherwise.
 func (v *View) Counted() (count, share Column, name string) {
 	if v.remembers {
-		return ColInstallations, ColInstallationShare, "installations"
+		return ColMeanInstallations, ColInstallationShare, "installations"
 	}
 	return ColInstances, ColShare, "instances"
 }

@@ -30,6 +30,8 @@ func Show(k Kind, value any) string {
 func showFloat(k Kind, v float64) string {
 	switch {
 	case math.IsNaN(v) || math.IsInf(v, 0):
+	case k == Mean:
+		return ShowMean(v)
 	case k == Share:
 		return ShowShare(v)
 	case k == Change:
@@ -51,6 +53,18 @@ func ShowNumber(n int64) string {
 		digits = digits[:i] + "," + digits[i:]
 	}
 	return digits
+}
+
+// ShowMean formats a mean with one decimal below 1,000, so that it fits its share of a sum. It
+// does not round to 0.0, but uses <0.1.
+func ShowMean(n float64) string {
+	switch {
+	case n > 0 && n < 0.05:
+		return "<0.1"
+	case n < 999.95:
+		return strconv.FormatFloat(n, 'f', 1, 64)
+	}
+	return ShowNumber(int64(math.Round(n)))
 }
 
 // ShowShare formats a share with one decimal: 12.3 %. It does not round a share to 0.0 % or

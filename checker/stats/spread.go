@@ -1,6 +1,9 @@
 package stats
 
 import (
+	"math"
+	"slices"
+
 	"relcheck/checker/stats/rollup"
 	"relcheck/checker/version"
 )
@@ -167,8 +170,60 @@ func (v *View) adoptionSpeed(t *Table) {
 	}
 }
 
-// addDay adds a row with the columns of usedColumns after others, of a single day. A count is
-// unknown if there are none of its population.
+// Adoption answers whether the newest launch spreads slower than the one before it, as of the same
+// day after each, and describes both. The answer is "" if they cannot be compared. The function
+// show formats values; an example is [Show].
+func (v *View) Adoption(show func(Kind, any) string) (answer string, sentences []string) {
+	rows := slices.Collect(v.Table("adoption_speed").All())
+	if len(rows) == 0 {
+		return "", nil
+	}
+	count, share := ColInstances, ColShare
+	if v.remembers {
+		count, share = ColInstallations, ColInstallationShare
+	}
+	newest := rows[0]
+	text := func(r Row, c Column) string { return show(c.Kind, r.Value(c)) }
+	if !newest.Known(share) {
+		return "", []string{text(newest, ColVersion) + " was released on " + text(newest, ColReleased) + ". No whole day is known since."}
+	}
+	sentences = []string{"On day " + text(newest, ColOnDay) + " after its release, " + text(newest, share) + " ran " + text(newest, ColVersion) + " or newer."}
+	if len(rows) < 2 || !rows[1].Known(share) {
+		return "", append(sentences, "There is no earlier release to compare with.")
+	}
+	before := rows[1]
+	sentences = append(sentences, text(before, ColVersion)+" had "+text(before, share)+" on its day "+text(before, ColOnDay)+".")
+	return compareShares(newest, before, count, share), sentences
+}
+
+// compareShares answers whether a release spread slower than another one, as of the same day. A
+// difference of less than two percentage points, or of less than two standard errors, does not
+// count.
+func compareShares(newest, before Row, count, share Column) string {
+	p, q := newest.Float(share), before.Float(share)
+	variance := func(r Row, p float64) float64 {
+		if p == 0 {
+			return 0
+		}
+		return p * (1 - p) / (r.Count(count) / p)
+	}
+	enough := max(0.02, 2*math.Sqrt(variance(newest, p)+variance(before, q)))
+	switch {
+	case p > q+enough:
+		return "no, faster"
+	case p < q-enough:
+		return "yes, slower"
+	}
+	return "no, about as fast"
+}
+
+// dayColumns returns columns with the usage on a single day after others.
+func dayColumns(keys ...Column) []Column {
+	return append(keys, ColInstances, ColShare, ColInstallations, ColInstallationShare)
+}
+
+// addDay adds a row with the columns of dayColumns. A count is unknown if there are none of its
+// population.
 func (t *Table) addDay(keys []any, u, all usage) {
 	t.addRow(append(keys, orNil(u.instances, all.instances > 0), share(u.instances, all.instances),
 		orNil(u.installations, all.installations > 0), share(u.installations, all.installations))...)

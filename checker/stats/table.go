@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"cmp"
 	"iter"
 	"slices"
 
@@ -59,6 +60,7 @@ const (
 	Text   Kind = iota // string; hostile ones are possible
 	Date               // Day
 	Number             // int64: a count
+	Mean               // float64: a count, the mean of several days
 	Share              // float64, from 0 to 1
 	Change             // float64: 0.12 is 12 % more
 	Bytes              // float64: bytes of heap
@@ -109,6 +111,15 @@ func (t *Table) All() iter.Seq[Row] {
 			}
 		}
 	}
+}
+
+// MostFirst returns a table sorted by a column of the kind Number or Mean, the highest counts
+// first.
+func (t *Table) MostFirst(c Column) *Table {
+	sorted := *t
+	sorted.Rows = slices.Clone(t.Rows)
+	slices.SortStableFunc(sorted.Rows, func(a, b []any) int { return cmp.Compare(Row{t, b}.Count(c), Row{t, a}.Count(c)) })
+	return &sorted
 }
 
 // Any reports whether a column of the kind Yes is true in a row.
@@ -162,7 +173,10 @@ func (t *Table) Shown() *Table {
 		}
 		return len(t.Rows) > 0
 	}
-	hidden := []Column{ColInstallations, ColInstallationShare}
+	hidden := []Column{ColMeanInstallations, ColInstallationShare}
+	if t.Has(ColInstallations) {
+		hidden[0] = ColInstallations
+	}
 	if !unused(hidden...) {
 		if hidden = []Column{ColInstances, ColShare}; !t.Has(ColInstallationShare) || !unused(hidden...) {
 			return t
@@ -190,7 +204,15 @@ func (r Row) Text(c Column) string { return value[string](r, c) }
 // Number returns the value in a column of the kind Number.
 func (r Row) Number(c Column) int64 { return value[int64](r, c) }
 
-// Float returns the value in a column of the kind Share, Change or Bytes.
+// Count returns the value in a column of the kind Number or Mean.
+func (r Row) Count(c Column) float64 {
+	if c.Kind == Mean {
+		return r.Float(c)
+	}
+	return float64(r.Number(c))
+}
+
+// Float returns the value in a column of the kind Mean, Share, Change or Bytes.
 func (r Row) Float(c Column) float64 { return value[float64](r, c) }
 
 // Day returns the value in a column of the kind Date.

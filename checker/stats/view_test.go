@@ -14,7 +14,7 @@ func TestTables(t *testing.T) {
 	for name, want := range map[string]string{
 		"summary": `
 			day 03-15 03-15 0 1 -1.000 0 0
-			7 days 03-09 03-15 8 7 0.143 - -
+			7 days 03-09 03-15 8 7 0.143 9 0
 			28 days 02-16 03-15 17 - - - -
 			range 03-02 03-15 15 - - 16 0`,
 		"weekly": `

@@ -32,7 +32,7 @@ func (v *View) Document(t *Table) Document {
 
 // String returns the name of the kind in JSON.
 func (k Kind) String() string {
-	names := [...]string{Text: "text", Date: "date", Number: "number", Share: "share", Change: "change", Bytes: "bytes", Yes: "boolean"}
+	names := [...]string{Text: "text", Date: "date", Number: "number", Mean: "mean", Share: "share", Change: "change", Bytes: "bytes", Yes: "boolean"}
 	return names[k]
 }
 
@@ -79,8 +79,8 @@ func (t *Table) WriteCSV(w io.Writer) error {
 //	filter   object of version, os, arch and site; null if there is no such filter
 //	as_of    time of the last report, or null
 //	columns  array of objects with the name and the kind of a column: text,
-//	         date (2026-01-31), number, share (0 to 1), change (0.12 is 12 % more),
-//	         bytes, boolean
+//	         date (2026-01-31), number, mean (a number with decimals), share (0 to 1),
+//	         change (0.12 is 12 % more), bytes, boolean
 //	rows     array of objects with a member for each column, in their order;
 //	         unknown values are null
 //
@@ -159,6 +159,8 @@ func (c Column) value(v any) (string, error) {
 		}
 	case float64:
 		switch c.Kind {
+		case Mean:
+			return decimal(v, 3), nil
 		case Share, Change:
 			return decimal(v, 6), nil
 		case Bytes:

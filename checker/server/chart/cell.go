@@ -34,8 +34,8 @@ func StackedBar(segments []Segment) template.HTML {
 	return template.HTML(s.String())
 }
 
-// DotPlot draws a dot at each position from 0 to 1 and a line from the first position to
-// the last, in a table cell.
+// DotPlot draws a mark at each position from 0 to 1 and a line from the first position to the
+// last, in a table cell. The last mark is a stroke across the line, the others are dots.
 func DotPlot(at []float64) template.HTML {
 	s := new(svg)
 	s.add(markup(`<svg class="spread" width="100%" height="12" aria-hidden="true">`))
@@ -43,6 +43,10 @@ func DotPlot(at []float64) template.HTML {
 		s.add(markup(`<line x1="`), percent(at[0]), markup(`" x2="`), percent(at[len(at)-1]), markup(`" y1="6" y2="6"/>`))
 	}
 	for i, x := range at {
+		if i > 0 && i == len(at)-1 {
+			s.add(markup(`<line class="last" x1="`), percent(x), markup(`" x2="`), percent(x), markup(`" y1="1" y2="11"/>`))
+			break
+		}
 		r := 3.0
 		if i == 0 {
 			r = 4.5

@@ -11,6 +11,7 @@ type ColumnChart struct {
 	Max     float64 // value at the top of the Y axis
 	Columns []Column
 	Rules   []Tick // vertical lines, with a label above
+	Scale   bool   // the X axis is a scale that the columns divide, so they have its full width
 }
 
 // Column is a vertical bar, with another one on top of it if Above is not 0.
@@ -39,7 +40,10 @@ func (c ColumnChart) SVG() template.HTML {
 			return
 		}
 		width := 1 / float64(len(c.Columns))
-		thickness := min(0.88*width, maxColumnWidth)
+		thickness := 0.88 * width
+		if !c.Scale {
+			thickness = min(thickness, maxColumnWidth)
+		}
 		titles := make([]string, len(c.Columns))
 		for i, b := range c.Columns {
 			bottom := float64(c.top() + c.Height)

@@ -8,6 +8,8 @@ var aboutInstances = []string{
 	"Counts of instances have a standard error of 0.8 %. Small counts are exact.",
 }
 
+const aboutChecks = "A check is a request for the latest release without an instance ID."
+
 var aboutInstallations = []string{
 	"An installation is a place in which a program is installed and remembers the day of its last answer. It is counted without an identifier, once in each day, week and four weeks.",
 	"A new installation has had no answer before. The others are returning.",

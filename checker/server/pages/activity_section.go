@@ -46,11 +46,7 @@ func (b *builder) todayText() []string {
 	if b.Remembers() {
 		n, one, many = b.installationsToday(), "installation has", "installations have"
 	}
-	all := []string{"Today so far, " + plural(n, one, many) + " reported."}
-	if b.firstDay() {
-		return all
-	}
-	return append(all, "The charts show whole days.")
+	return []string{"Today so far, " + plural(n, one, many) + " reported."}
 }
 
 // dailyChart returns a chart of a column of the daily table, or nil if it has no values.
@@ -87,8 +83,8 @@ func (b *builder) checksByBuild() *figure {
 	if f == nil {
 		return nil
 	}
-	f.Lead = "A check is a request for the latest release by a client that does not report."
-	t = mostFirst(t, stats.ColChecks)
+	f.Lead = aboutChecks
+	t = t.MostFirst(stats.ColChecks)
 	f.ChartTable = &tableView{Caption: f.Title, Head: []columnHead{{"Version", ""}, {"Platform", ""}, {"Checks", "n"}}}
 	for r := range t.All() {
 		if len(f.ChartTable.Rows) < maxRows {
@@ -133,7 +129,7 @@ func (b *builder) repeatShare() *figure {
 	f.Chart = b.lineChart(at, f.Title, ratios(again, started), shareAxis, func(v float64) string { return formatShare(v) + " reported again" })
 	if all > 0 {
 		f.Lead = "Of " + plural(all, "instance", "instances") + " that started in this period, " + formatShare(ratio(stayed, all)) +
-			" reported again. The others were short-lived: a version check or a pipeline job reports once."
+			" reported again. The others reported once, as short-lived processes do."
 	}
 	return f
 }

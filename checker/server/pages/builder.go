@@ -4,7 +4,6 @@ import (
 	"html/template"
 	"net/url"
 	"slices"
-	"strings"
 
 	"relcheck/checker/stats"
 )
@@ -177,8 +176,7 @@ func (b *builder) link(page string, change map[string]string) string {
 	return Address(path, values)
 }
 
-// countAndShare formats a number of what the view counts: 1,234 instances (12.3 %).
-func (b *builder) countAndShare(n int64, share float64) string {
-	_, _, name := b.Counted()
-	return plural(n, strings.TrimSuffix(name, "s"), name) + " (" + formatShare(share) + ")"
+// countAndShare formats a number of what the view counts, see [stats.CountAndShare].
+func (b *builder) countAndShare(n, share float64) string {
+	return stats.CountAndShare(n, share, b.Remembers(), formatValue)
 }

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"math"
 
 	"relcheck/checker/stats"
@@ -61,56 +62,16 @@ func (b *builder) dropCard() card {
 }
 
 func (b *builder) spreadCard() card {
-	c := card{Question: "Is adoption slower than last time?", Value: unknown, Link: link{Text: "Adoption", URL: b.link("versions", nil) + "#adoption_curves"}}
-	t := b.Table("adoption_speed")
+	c := card{Question: "Is adoption slower than last time?", Link: link{Text: "Adoption", URL: b.link("versions", nil) + "#adoption_curves"}}
+	answer, sentences := b.Adoption(formatValue)
 	switch {
 	case b.Query.Version != "":
-		c.Text = []string{"Remove the filter by version to see it."}
-		return c
-	case t == nil || len(t.Rows) == 0:
-		c.Text = []string{"No release has a date from which to count days."}
-		return c
+		sentences = []string{"Remove the filter by version to see it."}
+	case len(sentences) == 0:
+		sentences = []string{"No release has a date from which to count days."}
 	}
-	var rows []stats.Row
-	for r := range t.All() {
-		rows = append(rows, r)
-	}
-	newest := rows[0]
-	count, share, _ := b.Counted()
-	name, day := newest.Text(stats.ColVersion), show(newest, stats.ColOnDay)
-	if !newest.Known(share) {
-		c.Text = []string{name + " was released on " + show(newest, stats.ColReleased) + ". No whole day is known since."}
-		return c
-	}
-	c.Text = []string{"On day " + day + " after its release, " + show(newest, share) + " ran " + name + " or newer."}
-	if len(rows) < 2 || !rows[1].Known(share) {
-		c.Value, c.Text = show(newest, share), append(c.Text, "There is no earlier release to compare with.")
-		return c
-	}
-	before := rows[1]
-	c.Value = compareShares(newest, before, count, share)
-	c.Text = append(c.Text, before.Text(stats.ColVersion)+" had "+show(before, share)+" on its day "+day+".")
+	c.Value, c.Text = cmp.Or(answer, unknown), sentences
 	return c
-}
-
-// compareShares answers whether a release spread slower than another one, as of the same day. A difference of
-// less than two percentage points, or of less than two standard errors, does not count.
-func compareShares(newest, before stats.Row, count, share stats.Column) string {
-	p, q := newest.Float(share), before.Float(share)
-	variance := func(r stats.Row, p float64) float64 {
-		if p == 0 {
-			return 0
-		}
-		return p * (1 - p) / (float64(r.Number(count)) / p)
-	}
-	enough := max(0.02, 2*math.Sqrt(variance(newest, p)+variance(before, q)))
-	switch {
-	case p > q+enough:
-		return "no, faster"
-	case p < q-enough:
-		return "yes, slower"
-	}
-	return "no, about as fast"
 }
 
 func (b *builder) memoryCard() card {

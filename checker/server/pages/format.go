@@ -32,6 +32,14 @@ func formatValue(k stats.Kind, value any) string {
 	return unknown
 }
 
+// formatCount formats a count of a column of the kind Number or Mean.
+func formatCount(c stats.Column, n float64) string {
+	if c.Kind == stats.Mean {
+		return formatValue(c.Kind, n)
+	}
+	return formatNumber(int64(n))
+}
+
 func formatDay(d rollup.Day) string { return d.Time().Format("2" + nbsp + "Jan" + nbsp + "2006") }
 
 func formatNumber(n int64) string      { return typography.Replace(stats.ShowNumber(n)) }

@@ -1,6 +1,8 @@
 package pages
 
 import (
+	"slices"
+
 	"relcheck/checker/server/chart"
 	"relcheck/checker/stats"
 )
@@ -42,26 +44,36 @@ func (b *builder) installationsByDay() *figure {
 
 // installationsCard answers how many installations there are.
 func (b *builder) installationsCard(c card) card {
-	for _, period := range []struct{ name, in string }{{stats.FinishedFourWeeks, "in the four weeks to "}, {stats.FinishedWeek, "in the week to "}, {stats.FinishedDay, "on "}, {stats.TodaySoFar, ""}} {
-		for r := range b.Table("installations").All() {
-			if r.Text(stats.ColPeriod) != period.name || !r.Known(stats.ColInstallations) || r.Number(stats.ColInstallations) == 0 {
-				continue
-			}
-			c.Value = show(r, stats.ColInstallations)
-			when := period.in + show(r, stats.ColTo)
-			if period.name == stats.TodaySoFar {
-				when = stats.TodaySoFar
-			}
-			text := plural(r.Number(stats.ColInstallations), "installation", "installations") + b.filterText() + " reported " + when
-			if r.Known(stats.ColChange) {
-				text += ", " + show(r, stats.ColChange) + " from the " + period.name + " before"
-			}
-			c.Text = []string{text + ".", plural(r.Number(stats.ColNewInstallations), "of them is new.", "of them are new.")}
-			if n := r.Number(stats.ColStarts); n > 0 {
-				c.Text = append(c.Text, "Apart from them, there were "+plural(n, "start", "starts")+" of programs that cannot remember.")
-			}
-			return c
+	rows := slices.Collect(b.Table("installations").All())
+	for _, r := range slices.Backward(rows) { // the longest period that is known
+		if r.Number(stats.ColInstallations) == 0 {
+			continue
 		}
+		c.Value = show(r, stats.ColInstallations)
+		period := r.Text(stats.ColPeriod)
+		when, whole := "in the "+period+" from "+show(r, stats.ColFrom)+" to "+show(r, stats.ColTo), true
+		switch period {
+		case stats.TodaySoFar:
+			when, whole = period, false
+		case stats.FinishedDay:
+			when, whole = "on "+show(r, stats.ColTo), false
+		}
+		text := plural(r.Number(stats.ColInstallations), "installation", "installations") + b.filterText() + " reported " + when
+		if r.Known(stats.ColChange) {
+			before := period + " before"
+			if period == stats.FinishedDay {
+				before = "same day of the week before"
+			}
+			text += ", " + show(r, stats.ColChange) + " from the " + before
+		}
+		c.Text = []string{text + ".", plural(r.Number(stats.ColNewInstallations), "of them is new.", "of them are new.")}
+		if n := r.Number(stats.ColStarts); n > 0 {
+			c.Text = append(c.Text, "Apart from them, there were "+plural(n, "start", "starts")+" of programs that cannot remember.")
+		}
+		if whole {
+			c.Text = append(c.Text, "The charts cover other days, because an installation is counted once in whole weeks only.")
+		}
+		return c
 	}
 	c.Value = unknown
 	return c

@@ -28,7 +28,11 @@ func (b *builder) heapHistogram() *figure {
 	if f == nil {
 		return nil
 	}
-	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of instances by heap", Height: 290}}
+	if len(t.Rows) == 1 { // a chart would be a single bar
+		f.ChartTable, f.Table = f.Table, nil
+		return f
+	}
+	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of instances by heap", Height: 290}, Scale: true}
 	all, n := slices.Collect(t.All()), len(t.Rows)
 	for _, r := range all {
 		columns.Columns = append(columns.Columns, chart.Column{Value: r.Float(stats.ColShare), Class: "ca",
@@ -45,14 +49,28 @@ func (b *builder) heapHistogram() *figure {
 		if r.Known(stats.ColVersion) || r.Known(stats.ColOS) {
 			continue
 		}
-		for _, p := range percentiles {
-			if at, ok := heapPosition(all, r.Float(p)); ok && r.Known(p) {
-				columns.Rules = append(columns.Rules, chart.Tick{At: at, Text: p.Name + " " + show(r, p)})
-			}
-		}
+		columns.Rules = percentileRules(all, r)
 	}
 	f.Chart = drawColumns(columns, shareAxis)
 	return f
+}
+
+// percentileRules returns the lines at the percentiles of a row. Percentiles of the same value
+// share one.
+func percentileRules(bins []stats.Row, r stats.Row) (rules []chart.Tick) {
+	for i := 0; i < len(percentiles); i++ {
+		name, value := percentiles[i].Name, percentiles[i]
+		for i+1 < len(percentiles) && r.Float(percentiles[i+1]) == r.Float(value) {
+			i++
+		}
+		if last := percentiles[i].Name; last != name {
+			name += "–" + last
+		}
+		if at, ok := heapPosition(bins, r.Float(value)); ok && r.Known(value) {
+			rules = append(rules, chart.Tick{At: at, Text: name + " " + show(r, value)})
+		}
+	}
+	return rules
 }
 
 // heapPosition returns the position of a heap size on the axis of the histogram, from 0 to
@@ -86,7 +104,7 @@ func (b *builder) heapTable(title string, byVersion bool) *figure {
 	}
 	columns := append(slices.Clone(percentiles), stats.ColInstances, stats.ColInstanceDays)
 	if byVersion {
-		f.Lead = "From left to right, the dots are p50, p90, p95 and p99."
+		f.Lead = "The marks are p50 (large dot), p90 (ring), p95 (dark dot) and p99 (stroke)."
 	} else {
 		f.Name, about, other = "heap-platforms", stats.ColOS, stats.ColVersion
 		columns = []stats.Column{stats.ColP50, stats.ColP95, counted}
@@ -95,7 +113,7 @@ func (b *builder) heapTable(title string, byVersion bool) *figure {
 	if len(t.Rows) == 0 {
 		return nil
 	}
-	t = allFirst(mostFirst(t, counted), about)
+	t = allFirst(t.MostFirst(counted), about)
 	t.Title = title
 	low, high := math.Inf(1), 0.0
 	for r := range t.All() {

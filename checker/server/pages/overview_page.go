@@ -58,11 +58,8 @@ func NewProductSummary(v *stats.View) ProductSummary {
 	}
 	b := newBuilder(v, "", nil)
 	o.Tiles = b.summaryTiles()
-	_, share, name := v.Counted()
-	for r := range v.Table("latest").All() {
-		if v.Latest != "" && r.Text(stats.ColWhat) == stats.LatestRelease && r.Known(share) {
-			o.Latest = r.Text(stats.ColVersion) + " is the latest release; " + show(r, share) + " of the " + name + " run it or newer."
-		}
+	if recency := v.Recency(formatValue); v.Latest != "" && len(recency) > 0 {
+		o.Latest = recency[0]
 	}
 	o.Spark, o.SparkNote = b.sparkline()
 	return o
@@ -107,9 +104,12 @@ func (b *builder) summaryTiles() (all []tile) {
 func (b *builder) installationTiles() (all []tile) {
 	for r := range b.Table("installations").All() {
 		if r.Known(stats.ColInstallations) {
-			name := "Installations in the last " + r.Text(stats.ColPeriod)
-			if r.Text(stats.ColPeriod) == stats.TodaySoFar {
+			name := "Installations in the " + r.Text(stats.ColPeriod) + " to " + show(r, stats.ColTo)
+			switch r.Text(stats.ColPeriod) {
+			case stats.TodaySoFar:
 				name = "Installations " + stats.TodaySoFar
+			case stats.FinishedDay:
+				name = "Installations on " + show(r, stats.ColTo)
 			}
 			all = append(all, tile{name, show(r, stats.ColInstallations), change(r)})
 		}

@@ -1,8 +1,6 @@
 package pages
 
 import (
-	"strings"
-
 	"relcheck/checker/server/chart"
 	"relcheck/checker/stats"
 )
@@ -44,35 +42,40 @@ func (b *builder) platformVersions() *figure {
 	if f == nil {
 		return nil
 	}
-	count, share, name := b.Counted()
-	type mix struct {
-		counts []int64
-		shares []float64
-	}
-	series := len(b.series.names) + 1
-	all, order, used := map[string]*mix{}, []string{}, make([]bool, series)
-	for r := range t.All() {
-		platform, i := platformName(r), b.series.index(r.Text(stats.ColVersion))
-		if all[platform] == nil {
-			all[platform] = &mix{make([]int64, series), make([]float64, series)}
-			order = append(order, platform)
-		}
-		all[platform].counts[i] += r.Number(count)
-		all[platform].shares[i] += r.Float(share)
-		used[i] = true
-	}
-	g := &tableView{Caption: f.Title, Head: []columnHead{{"Platform", ""}, {headOf(t, count), "n"}, {"", "g"}}}
-	for _, platform := range order[:min(maxPlatforms, len(order))] {
-		var parts []chart.Segment
-		total := int64(0)
-		for i, n := range all[platform].counts {
-			if share := all[platform].shares[i]; share > 0 {
-				total += n
-				parts = append(parts, chart.Segment{Share: share, Class: b.series.class(i), Title: b.series.name(i) + ": " + plural(n, strings.TrimSuffix(name, "s"), name) + " (" + formatShare(share) + ")"})
+	count, share, _ := b.Counted()
+	parts, used := map[string][]chart.Segment{}, make([]bool, len(b.series.names)+1)
+	for platform, all := range b.versionsOn(t) {
+		for i, n := range all {
+			if n.share > 0 {
+				parts[platform] = append(parts[platform], chart.Segment{Share: n.share, Class: b.series.class(i), Title: b.series.name(i) + ": " + b.countAndShare(n.count, n.share)})
+				used[i] = true
 			}
 		}
-		g.Rows = append(g.Rows, []tableCell{{Text: platform}, {Text: formatNumber(total), Class: "n"}, {Class: "g", Drawing: chart.StackedBar(parts)}})
+	}
+	g := &tableView{Caption: f.Title, Head: []columnHead{{"Platform", ""}, {count.Head, "n"}, {"", "g"}}}
+	for r := range b.Table("platforms").All() {
+		if platform := platformName(r); r.Float(share) > 0 && len(g.Rows) < maxPlatforms {
+			g.Rows = append(g.Rows, []tableCell{{Text: platform}, {Text: show(r, count), Class: "n"}, {Class: "g", Drawing: chart.StackedBar(parts[platform])}})
+		}
 	}
 	f.Legend, f.ChartTable = b.series.legend(func(i int) bool { return used[i] }), g.whole()
 	return f
+}
+
+// counted is a number of what the view counts, with its share of a platform's.
+type counted struct{ count, share float64 }
+
+// versionsOn returns the counts of each series by platform.
+func (b *builder) versionsOn(t *stats.Table) map[string][]counted {
+	count, share, _ := b.Counted()
+	all := map[string][]counted{}
+	for r := range t.All() {
+		platform := platformName(r)
+		if all[platform] == nil {
+			all[platform] = make([]counted, len(b.series.names)+1)
+		}
+		n := &all[platform][b.series.index(r.Text(stats.ColVersion))]
+		n.count, n.share = n.count+r.Count(count), n.share+r.Float(share)
+	}
+	return all
 }

@@ -6,6 +6,7 @@ import (
 
 	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // Sections are the names of the pages of a product's statistics below its overview. The
@@ -23,6 +24,7 @@ type productPage struct {
 	Bar      *filterBar // nil if all sections are shown
 	Print    string     // URL of all sections
 	Subtitle string     // the range and filter, if there is no filter bar
+	Days     string     // which days the figures cover
 	Lead     []string   // if there is nothing else to show
 	DataNote string
 	About    []string
@@ -68,6 +70,7 @@ func (b *builder) productPage(name string) *productPage {
 	} else {
 		p.Bar = b.filterBar(name)
 	}
+	p.Days = b.daysText()
 	if name == "" || name == "print" {
 		p.About = aboutNumbers
 		if b.Remembers() {
@@ -141,13 +144,30 @@ func (b *builder) rangeText() string {
 	return "In the " + plural(int64(b.Query.Range.Days()), "day", "days") + " to " + formatDay(b.Query.To)
 }
 
+// daysText describes which days the figures cover, unless that is a single day.
+func (b *builder) daysText() string {
+	what, days, today := "Figures cover ", rollup.Range{From: max(b.Query.From, b.Known.From), To: b.Query.To}, "Charts by day leave today out, because it is not over."
+	if b.Remembers() {
+		what, today = "Charts and shares cover ", "Heaps, reports and checks include today so far."
+		days = rollup.Range{From: max(days.From, b.Remembered.From), To: min(days.To, b.Today-1)}
+	}
+	if !b.reported() || days.Days() < 2 {
+		return ""
+	}
+	text := what + formatDay(days.From) + " to " + formatDay(days.To) + "."
+	if b.Query.To == b.Today {
+		text += " " + today
+	}
+	return text
+}
+
 // nothing explains why there is nothing to show.
 func (b *builder) nothing() []string {
 	switch checks := b.checks(); {
 	case b.reported():
 		return []string{b.rangeText() + ", no instances" + b.filterText() + " reported what this page shows."}
 	case checks > 0:
-		return []string{b.rangeText() + ", no instances reported" + b.filterText() + ", but there were " + plural(checks, "check", "checks") + ".", "A check is a request for the latest release by a client that does not report."}
+		return []string{b.rangeText() + ", no instances reported" + b.filterText() + ", but there were " + plural(checks, "check", "checks") + ".", aboutChecks}
 	}
 	return []string{b.rangeText() + ", no instances reported" + b.filterText() + ".", "Try a longer range or fewer filters."}
 }

@@ -38,6 +38,9 @@ type publicPage struct {
 	Method       []publicPoint
 }
 
+// weekHours is the number of hours that [public.Document.Hours] is of.
+const weekHours = 7 * 24
+
 type publicPoint struct{ Title, Text string }
 
 // Public renders the page with the public figures of a product.
@@ -76,6 +79,9 @@ func (p *publicPage) lead() (all []string) {
 	}
 	if p.Latest != "" {
 		all = append(all, p.Latest+" is the latest release.")
+	}
+	if n := p.Week.Hours; n < weekHours {
+		all = append(all, fmt.Sprintf("Only %d of the %d hours of the week were counted, so the figures are too low.", n, weekHours))
 	}
 	return all
 }
@@ -212,7 +218,7 @@ func publicMethod(threshold int64, d *public.Document) []publicPoint {
 	phantom := 2 * math.Exp((float64(threshold)-0.5)*7/scale)
 	counted := ""
 	if d != nil {
-		counted = fmt.Sprintf(" In this week, %d of 168 hours were counted.", d.Hours)
+		counted = fmt.Sprintf(" In this week, %d of %d hours were counted.", d.Hours, weekHours)
 	}
 	return []publicPoint{
 		{"What is counted", "A network is an IPv4 /24 or an IPv6 /48. On each UTC day, the first report of a network adds 1 to one cell of each of three tables: the minor line of its version, its operating system and its architecture. " +

@@ -67,7 +67,7 @@ func Releases(v Visitor, d ReleasesData) ([]byte, error) {
 		page.About = aboutInstances
 	}
 	count, share, _ := d.View.Counted()
-	page.CountHead = headOf(versions, count)
+	page.CountHead = count.Head
 	page.Rows = releaseRows(d.Releases, versions, count, share, d.View.Latest)
 	for i, r := range d.Releases {
 		page.Rows[i].Files = filesSummary(r.Named, d.Serves)

@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"cmp"
 	"html/template"
 	"slices"
 	"strings"
@@ -91,7 +90,7 @@ func (c tableCell) write(b *strings.Builder, heads bool) {
 func newTableView(t *stats.Table) *tableView {
 	g := &tableView{Caption: t.Title}
 	for i, c := range t.Columns {
-		head := columnHead{Text: headOf(t, c)}
+		head := columnHead{Text: c.Head}
 		if i > 0 && c.Kind != stats.Text && c.Kind != stats.Yes {
 			head.Class = "n"
 		}
@@ -111,15 +110,6 @@ func newTableView(t *stats.Table) *tableView {
 		g.Rows = append(g.Rows, line)
 	}
 	return g
-}
-
-// headOf returns the heading of a column. Except for whole periods, installations are counted
-// by day.
-func headOf(t *stats.Table, c stats.Column) string {
-	if c == stats.ColInstallations && !t.Has(stats.ColPeriod) {
-		return "Installations a day"
-	}
-	return c.Head
 }
 
 // newColumnsView returns a view of some columns of a table.
@@ -158,13 +148,4 @@ func (g *tableView) addCharts(at int, title string, drawings []template.HTML) *t
 		g.Rows[i] = slices.Insert(g.Rows[i], at, tableCell{Class: "g", Drawing: drawings[i]})
 	}
 	return g
-}
-
-// mostFirst returns a table sorted by a column, the highest numbers first.
-func mostFirst(t *stats.Table, c stats.Column) *stats.Table {
-	sorted, at := *t, t.Index(c)
-	number := func(row []any) int64 { n, _ := row[at].(int64); return n }
-	sorted.Rows = slices.Clone(t.Rows)
-	slices.SortStableFunc(sorted.Rows, func(a, b []any) int { return cmp.Compare(number(b), number(a)) })
-	return &sorted
 }

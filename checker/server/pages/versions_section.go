@@ -13,18 +13,7 @@ import (
 )
 
 func (b *builder) versionsSection() section {
-	p := section{ID: "versions", Title: "Versions"}
-	count, share, name := b.Counted()
-	for l := range b.Table("latest").All() {
-		switch {
-		case l.Text(stats.ColWhat) == stats.LatestRelease && l.Text(stats.ColVersion) != "":
-			p.Lead = append(p.Lead, show(l, share)+" of the "+name+" ran the latest release, "+l.Text(stats.ColVersion)+", or newer.")
-		case l.Text(stats.ColWhat) == stats.Older && b.Latest != "" && l.Number(count) > 0:
-			p.Lead = append(p.Lead, show(l, share)+" ran a version older than "+b.Line(b.Latest)+".")
-		case l.Text(stats.ColWhat) == stats.WithdrawnRelease && l.Number(count) > 0:
-			p.Lead = append(p.Lead, show(l, share)+" ran a withdrawn release.")
-		}
-	}
+	p := section{ID: "versions", Title: "Versions", Lead: b.Recency(formatValue)}
 	p.addHalves(b.adoptionCurves(), b.endingSupport())
 	p.addFigures(b.versionsTable())
 	p.addHalves(b.behindReleases(), b.behindDays())
@@ -38,9 +27,9 @@ func (b *builder) adoptionCurves() *figure {
 	if f == nil {
 		return nil
 	}
-	days := 0
 	_, share, population := b.Counted()
 	t = t.Filter(func(r stats.Row) bool { return r.Known(share) })
+	days := 0
 	for r := range t.All() {
 		days = max(days, int(r.Number(stats.ColSinceRelease)))
 	}
@@ -49,22 +38,49 @@ func (b *builder) adoptionCurves() *figure {
 		lines.Titles[i] = "Day " + strconv.Itoa(i)
 	}
 	for r := range t.All() {
-		name, day := r.Text(stats.ColVersion), r.Number(stats.ColSinceRelease)
+		name := r.Text(stats.ColVersion)
 		if n := len(lines.Series); n == 0 || lines.Series[n-1].Name != name {
-			lines.Series = append(lines.Series, chart.Series{Name: name, Class: "c" + strconv.Itoa(n), Values: slices.Repeat([]float64{math.NaN()}, days+1)})
-			f.Legend = append(f.Legend, legendItem{name, "c" + strconv.Itoa(n)})
+			class := b.series.class(b.series.index(name))
+			lines.Series = append(lines.Series, chart.Series{Name: name, Class: class, Values: slices.Repeat([]float64{math.NaN()}, days+1)})
+			f.Legend = append(f.Legend, legendItem{name, class})
 		}
-		lines.Series[len(lines.Series)-1].Values[day] = r.Float(share)
-		lines.Titles[day] += "\n" + name + ": " + show(r, share)
+		lines.Series[len(lines.Series)-1].Values[r.Number(stats.ColSinceRelease)] = r.Float(share)
+	}
+	for i, s := range lines.Series {
+		lines.Series[i].Values = smooth(s.Values)
+		for day, v := range lines.Series[i].Values {
+			if !math.IsNaN(v) {
+				lines.Titles[day] += "\n" + s.Name + ": " + formatShare(v)
+			}
+		}
 	}
 	lines.Y, lines.Max = shareAxis(1)
 	for day := 0; day <= days; day += max(1, (days+5)/6) {
 		lines.X = append(lines.X, columnTick(day, days+1, "day "+strconv.Itoa(day)))
 	}
-	f.Chart, f.Lead = lines.SVG(), "The share of "+population+" that ran a release or a newer one."
+	f.Chart = lines.SVG()
+	f.Lead = "The share of " + population + " that ran a release or a newer one. The lines are means of seven days, because single days vary; the tables have single days."
 	f.ChartTable = b.speedTable()
 	f.Table = newTableView(t)
 	return f
+}
+
+// smooth returns the means of each known value and its known neighbors, up to three on each side.
+func smooth(values []float64) []float64 {
+	const reach = 3
+	means := slices.Clone(values)
+	for i := range values {
+		sum, n := 0.0, 0.0
+		for _, v := range values[max(0, i-reach):min(len(values), i+reach+1)] {
+			if !math.IsNaN(v) {
+				sum, n = sum+v, n+1
+			}
+		}
+		if !math.IsNaN(values[i]) {
+			means[i] = sum / n
+		}
+	}
+	return means
 }
 
 // speedTable compares how fast the newest releases spread.
@@ -130,7 +146,7 @@ func (b *builder) versionsTable() *figure {
 			return b.series.class(b.series.index(r.Text(stats.ColVersion)))
 		})).wideOnly(stats.ColReleased, stats.ColBehind, stats.ColDaysBehind, stats.ColReports, stats.ColHeapP95, stats.ColWithdrawn)
 	}
-	t = mostFirst(t, count)
+	t = t.MostFirst(count)
 	released := t.Filter(func(r stats.Row) bool { return b.IsRelease(r.Text(stats.ColVersion)) })
 	if others := len(t.Rows) - len(released.Rows); len(released.Rows) > 0 && others > 1 {
 		f.ChartTable = view(released)
@@ -146,11 +162,11 @@ func (b *builder) versionsTable() *figure {
 // otherBuildsRow adds up the rows of versions that are no releases. The first columns are the
 // version, its count and its share.
 func otherBuildsRow(t *stats.Table, columns []stats.Column, released func(string) bool) (line []tableCell) {
-	var count, reports int64
-	var share float64
+	var reports int64
+	var count, share float64
 	for r := range t.All() {
 		if !released(r.Text(stats.ColVersion)) {
-			count, share = count+r.Number(columns[1]), share+r.Float(columns[2])
+			count, share = count+r.Count(columns[1]), share+r.Float(columns[2])
 			reports += r.Number(stats.ColReports)
 		}
 	}
@@ -158,7 +174,7 @@ func otherBuildsRow(t *stats.Table, columns []stats.Column, released func(string
 	for _, c := range columns[1:] {
 		switch c {
 		case columns[1]:
-			line = append(line, tableCell{Text: formatNumber(count), Class: "n"})
+			line = append(line, tableCell{Text: formatCount(columns[1], count), Class: "n"})
 		case columns[2]:
 			line = append(line, tableCell{Text: formatShare(share), Class: "n"})
 		case stats.ColReports:
@@ -215,7 +231,7 @@ func (b *builder) endingSupport() *figure {
 		case r.Float(share) >= stats.MayDrop:
 			class = "cm"
 		}
-		columns.Columns = append(columns.Columns, chart.Column{Value: r.Float(share), Class: class, Title: "below " + r.Text(stats.ColBelow) + "\n" + b.countAndShare(r.Number(count), r.Float(share))})
+		columns.Columns = append(columns.Columns, chart.Column{Value: r.Float(share), Class: class, Title: "below " + r.Text(stats.ColBelow) + "\n" + b.countAndShare(r.Count(count), r.Float(share))})
 		if every := (len(all) + 3) / 4; i%every == every/2 {
 			columns.X = append(columns.X, columnTick(i, len(all), r.Text(stats.ColBelow)))
 		}
@@ -239,13 +255,13 @@ func (b *builder) behindReleases() *figure {
 		last = max(last, int(min(r.Number(stats.ColReleases), maxReleasesBehind)))
 	}
 	bars := make([]chart.Column, last+2) // the last one is for unknown
-	counts := make([]int64, len(bars))
+	counts := make([]float64, len(bars))
 	for r := range t.All() {
 		i := int(min(r.Number(stats.ColReleases), maxReleasesBehind))
 		if !r.Known(stats.ColReleases) {
 			i = last + 1
 		}
-		counts[i] += r.Number(count)
+		counts[i] += r.Count(count)
 		bars[i].Value += r.Float(share)
 	}
 	if counts[last+1] == 0 {
@@ -283,7 +299,7 @@ func (b *builder) behindDays() *figure {
 		tick := columnTick(len(columns.Columns), len(t.Rows), name)
 		tick.SecondLine = len(columns.Columns)%2 == 1
 		columns.X = append(columns.X, tick)
-		columns.Columns = append(columns.Columns, chart.Column{Value: r.Float(share), Class: class, Title: full + "\n" + b.countAndShare(r.Number(count), r.Float(share))})
+		columns.Columns = append(columns.Columns, chart.Column{Value: r.Float(share), Class: class, Title: full + "\n" + b.countAndShare(r.Count(count), r.Float(share))})
 	}
 	f.Chart = drawColumns(columns, shareAxis)
 	return f

@@ -169,6 +169,8 @@ func (c *comparison) withinTolerance(column stats.Column, i int, got, want []any
 		case "instances", "old_instances", "new_instances", "before":
 			return within(got[i], want[i], countTolerance(want[i].(int64)))
 		}
+	case stats.Mean:
+		return within(got[i], want[i], 1e-9)
 	case stats.Share:
 		if exact {
 			return within(got[i], want[i], 1e-9)

@@ -21,7 +21,7 @@ func (t *Truth) summary() (rows [][]any) {
 				change = float64(instances-n) / float64(n)
 			}
 		}
-		if p.name == "day" || p.name == "range" {
+		if p.days.From >= t.query.From {
 			reports, checks = t.reportsOf(p.days), t.checksOf(p.days)
 		}
 		rows = append(rows, []any{p.name, p.days.From, p.days.To, instances, before, change, reports, checks})

@@ -1,7 +1,6 @@
 package statstest
 
 import (
-	"math"
 	"strings"
 
 	"relcheck/checker/stats/rollup"
@@ -33,7 +32,7 @@ func (t *Truth) row(keys []any, u used, rest ...any) []any {
 func (t *Truth) part(keys []any, u, whole used) []any {
 	row := append(keys, u.instances, share(u.instances, whole.instances), nil, nil)
 	if t.remembers() {
-		row[len(keys)+2] = int64(math.Round(float64(u.installations) / float64(t.meanDays().Days())))
+		row[len(keys)+2] = float64(u.installations) / float64(t.meanDays().Days())
 		row[len(keys)+3] = share(u.installations, whole.installations)
 	}
 	return row
@@ -103,7 +102,11 @@ func (t *Truth) installationSummary() (rows [][]any) {
 		if len(t.log.installationDays) > 0 && days.To >= known.From && (p.days == 1 || t.query.Version == "") {
 			all, new := t.installationsIn(days)
 			row[3], row[4], row[5] = all, all-new, new
-			if before, _ := t.installationsIn(days.Previous()); days.Previous().From >= known.From {
+			previous := days.Previous()
+			if p.days == 1 {
+				previous = rollup.Range{From: days.From - 7, To: days.To - 7}
+			}
+			if before, _ := t.installationsIn(previous); previous.From >= known.From {
 				row[6] = before
 				if before > 0 {
 					row[7] = float64(all-before) / float64(before)

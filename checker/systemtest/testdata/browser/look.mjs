@@ -15,7 +15,7 @@ export function look(check, axe, screenshots) {
       document.documentElement.scrollWidth,
       document.documentElement.scrollHeight,
       [...document.querySelectorAll("pre:not(.manual pre)")].filter((pre) => pre.scrollWidth > pre.clientWidth).map((pre) => pre.textContent),
-      [...document.querySelectorAll("figure .scroll")].filter((table) => table.checkVisibility() && table.scrollWidth > table.clientWidth + 1).map((table) => table.ariaLabel),
+      [...document.querySelectorAll("figure .scroll, .scroll[aria-label=Releases]")].filter((table) => table.checkVisibility() && table.scrollWidth > table.clientWidth + 1).map((table) => table.ariaLabel),
       [...document.querySelectorAll("#main *")].filter((e) => /auto|scroll/.test(getComputedStyle(e).overflowY) && e.scrollHeight > e.clientHeight + 2).map((e) => e.outerHTML.slice(0, 80)),
       [...document.querySelectorAll("a, button, input:not([type=hidden]), select, summary")].filter((e) => {
         const box = e.getBoundingClientRect();

@@ -322,7 +322,7 @@ sections.push(() => visit(config.full, {}, async (page) => {
 sections.push(() => visit(config.installed, {}, async (page) => {
   await page.goto(config.installed.base + "/products/opa");
   const first = (await text(page, ".cards > div")).replace(/\s+/g, " ");
-  check(/^How many installations\? ([\d,]+) \1 installations reported in the four weeks to .* starts of programs that cannot remember/.test(first), `the number of installations is given as ${first}`);
+  check(/^How many installations\? ([\d,]+) \1 installations reported in the four weeks from .* starts of programs that cannot remember/.test(first), `the number of installations is given as ${first}`);
 }));
 
 // A button copies a text, also where the browser has no clipboard.
