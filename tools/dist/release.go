@@ -24,20 +24,21 @@ func (p platform) String() string { return p.os + "/" + p.arch }
 type release struct {
 	options
 	stage    string // folder for intermediate files
-	packaged string // folder with the files that only packages have
+	packaged string // folder with a copy of the embedded files
 	version  string // without the leading v
 	commit   string
 	time     time.Time // of the commit: the time of all files
 	binaries map[platform]string
 	builds   map[platform]*buildinfo.BuildInfo
-	shared   []file // what all platforms have besides the binary
+	shared   []file // what archives and packages have besides the binary
 }
 
-// file is a file of an archive or package.
+// file is a file of an archive, image or package, or a folder if its name ends with a slash.
 type file struct {
-	name string // in archives, with slashes
-	path string // where its content is
-	mode fs.FileMode
+	name  string // with slashes
+	path  string // where its content is
+	mode  fs.FileMode
+	owner int // ID of the user and the group: 0 for root
 }
 
 // newRelease builds the binaries.
@@ -94,10 +95,20 @@ func (r *release) build(ctx context.Context, p platform) error {
 	return err
 }
 
-// collect lists the files that all platforms share, and writes the completions.
+// collect lists the files of archives and packages besides the binary, and writes the
+// completions and the man pages.
 func (r *release) collect(ctx context.Context, binary string) error {
 	for _, name := range []string{"README.md", "CHANGELOG.md"} {
-		r.shared = append(r.shared, file{name, filepath.Join(r.source, name), 0o644})
+		r.shared = append(r.shared, file{name: name, path: filepath.Join(r.source, name), mode: 0o644})
+	}
+	for _, pattern := range []string{"systemd/*", "examples/*"} {
+		names, err := fs.Glob(packaged, pattern)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			r.shared = append(r.shared, file{name: name, path: filepath.Join(r.packaged, name), mode: 0o644})
+		}
 	}
 	for shell, name := range map[string]string{"bash": "relcheck.bash", "zsh": "_relcheck", "fish": "relcheck.fish"} {
 		script, err := exec.CommandContext(ctx, binary, "completion", shell).Output()
@@ -108,7 +119,7 @@ func (r *release) collect(ctx context.Context, binary string) error {
 		if err := os.WriteFile(path, script, 0o644); err != nil {
 			return err
 		}
-		r.shared = append(r.shared, file{"completions/" + name, path, 0o644})
+		r.shared = append(r.shared, file{name: "completions/" + name, path: path, mode: 0o644})
 	}
 	pages, err := r.manPages(ctx, binary)
 	r.shared = append(r.shared, pages...)
@@ -116,24 +127,21 @@ func (r *release) collect(ctx context.Context, binary string) error {
 	return err
 }
 
-// manPages lists the man pages. If there is no folder of them, the clone's program for that
-// writes them.
+// manPages writes the man pages with the clone's program for that, and lists them. Old
+// commits have none.
 func (r *release) manPages(ctx context.Context, binary string) (pages []file, err error) {
-	if r.man == "" {
-		tools := filepath.Join(r.source, "tools")
-		if !isFolder(filepath.Join(tools, "man")) {
-			return nil, nil
-		}
-		r.man = filepath.Join(r.stage, "man")
-		c := exec.CommandContext(ctx, "go", "run", "./man", "-manual", "../checker/manual", "-relcheck", binary, "-out", r.man)
-		c.Dir, c.Stderr = tools, os.Stderr
-		if err := c.Run(); err != nil {
-			return nil, fmt.Errorf("write the man pages: %w", err)
-		}
+	tools, folder := filepath.Join(r.source, "tools"), filepath.Join(r.stage, "man")
+	if _, err := os.Stat(filepath.Join(tools, "man")); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
-	entries, err := os.ReadDir(r.man)
+	c := exec.CommandContext(ctx, "go", "run", "./man", "-manual", "../checker/manual", "-relcheck", binary, "-out", folder)
+	c.Dir, c.Stderr = tools, os.Stderr
+	if err := c.Run(); err != nil {
+		return nil, fmt.Errorf("write the man pages: %w", err)
+	}
+	entries, err := os.ReadDir(folder)
 	for _, e := range entries {
-		pages = append(pages, file{"man/" + e.Name(), filepath.Join(r.man, e.Name()), 0o644})
+		pages = append(pages, file{name: "man/" + e.Name(), path: filepath.Join(folder, e.Name()), mode: 0o644})
 	}
 	return pages, err
 }
