@@ -198,6 +198,21 @@ func TestChecksums(t *testing.T) {
 	}
 }
 
+// The commands of the manual verify the checksums and the signature.
+func TestVerify(t *testing.T) {
+	r, program := dists(t), install(t)
+	key := filepath.Join(t.TempDir(), "release.key.pub")
+	if err := os.WriteFile(key, []byte(r.publicKey+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	output(t, program, "key", "verify", filepath.Join(r.folders[0], "SHA256SUMS.note"), "--key", key)
+	c := exec.Command("sha256sum", "--check", "--ignore-missing", "SHA256SUMS")
+	c.Dir = r.folders[0]
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Errorf("sha256sum: %v\n%s", err, out)
+	}
+}
+
 // A folder with other files is not emptied.
 func TestOtherFiles(t *testing.T) {
 	folder := t.TempDir()
