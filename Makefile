@@ -128,7 +128,7 @@ PACKAGED = linux/$(shell go env GOARCH)
 .PHONY: test-packages
 test-packages:
 	$(call install,which debootstrap systemd-nspawn rpm podman runc nginx caddy prometheus fish zsh,debootstrap systemd-container rpm podman runc nginx caddy prometheus fish zsh)
-	@cd tools/dist && go vet . && go test -timeout 40m -v . -args -platforms '$(PACKAGED)' | grep -v '^=== '
+	@cd tools/dist && go vet . && go test -timeout 40m -v . -args -platforms '$(PACKAGED)' | grep --line-buffered -v '^=== '
 
 # Real clients for tests: Open Policy Agents that send reports (up to v1.12) or only
 # check, and the released code with which other programs look for updates.

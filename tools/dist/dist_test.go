@@ -27,7 +27,7 @@ import (
 
 var (
 	platforms = flag.String("platforms", "linux/"+runtime.GOARCH, "platforms that the tests build, separated by spaces")
-	earlier   = flag.String("earlier", "ead44b2", "commit whose package is upgraded")
+	earlier   = flag.String("earlier", "10e6903", "commit whose package is upgraded")
 )
 
 // temp is a folder for files that several tests use.
@@ -302,7 +302,7 @@ func TestArchive(t *testing.T) {
 	if version := strings.Split(name, "_")[1]; !strings.Contains(out, "Version: "+version+"\n") {
 		t.Errorf("got %q, want version %s", out, version)
 	}
-	for _, name := range append(manPages(t), "README.md", "CHANGELOG.md", "completions/relcheck.bash", "completions/_relcheck", "completions/relcheck.fish",
+	for _, name := range append(manPages(t), "README.txt", "CHANGELOG.md", "completions/relcheck.bash", "completions/_relcheck", "completions/relcheck.fish",
 		"systemd/relcheck.service", "systemd/relcheck.sysusers", "systemd/relcheck.default", "examples/grafana-dashboard.json", "examples/prometheus-rules.yml") {
 		if _, err := os.Stat(filepath.Join(filepath.Dir(program), name)); err != nil {
 			t.Error(err)

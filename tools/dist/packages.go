@@ -76,6 +76,8 @@ func (r *release) contents(p platform, format string) (all files.Contents, err e
 	for _, f := range r.shared {
 		source, destination, mode, kind := f.path, cmp.Or(places[f.name], docFolder+"/"+f.name), f.mode, files.TypeFile
 		switch {
+		case f.name == "README.txt": // it starts a server, which packages have done
+			continue
 		case f.name == "completions/_relcheck" && format == "deb":
 			destination = "/usr/share/zsh/vendor-completions/_relcheck"
 		case strings.HasPrefix(f.name, "man/"):

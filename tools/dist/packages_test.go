@@ -22,7 +22,6 @@ func packageFiles(t *testing.T) []string {
 		"/usr/share/bash-completion/completions/relcheck",
 		"/usr/share/fish/vendor_completions.d/relcheck.fish",
 		"/usr/share/doc/relcheck/CHANGELOG.md",
-		"/usr/share/doc/relcheck/README.md",
 		"/usr/share/doc/relcheck/examples/Caddyfile",
 		"/usr/share/doc/relcheck/examples/grafana-dashboard.json",
 		"/usr/share/doc/relcheck/examples/nginx.conf",

@@ -95,12 +95,19 @@ func (r *release) build(ctx context.Context, p platform) error {
 	return err
 }
 
-// collect lists the files of archives and packages besides the binary, and writes the
-// completions and the man pages.
+// printed are the files that the binary prints, with its arguments. README.md is about a clone,
+// so it is not among them.
+var printed = map[string][]string{
+	"README.txt":                {"help", "quick-start"},
+	"completions/relcheck.bash": {"completion", "bash"},
+	"completions/_relcheck":     {"completion", "zsh"},
+	"completions/relcheck.fish": {"completion", "fish"},
+}
+
+// collect lists the files of archives and packages besides the binary, and writes those that
+// are not in the clone.
 func (r *release) collect(ctx context.Context, binary string) error {
-	for _, name := range []string{"README.md", "CHANGELOG.md"} {
-		r.shared = append(r.shared, file{name: name, path: filepath.Join(r.source, name), mode: 0o644})
-	}
+	r.shared = append(r.shared, file{name: "CHANGELOG.md", path: filepath.Join(r.source, "CHANGELOG.md"), mode: 0o644})
 	for _, pattern := range []string{"systemd/*", "examples/*"} {
 		names, err := fs.Glob(packaged, pattern)
 		if err != nil {
@@ -110,16 +117,16 @@ func (r *release) collect(ctx context.Context, binary string) error {
 			r.shared = append(r.shared, file{name: name, path: filepath.Join(r.packaged, name), mode: 0o644})
 		}
 	}
-	for shell, name := range map[string]string{"bash": "relcheck.bash", "zsh": "_relcheck", "fish": "relcheck.fish"} {
-		script, err := exec.CommandContext(ctx, binary, "completion", shell).Output()
+	for name, args := range printed {
+		text, err := exec.CommandContext(ctx, binary, args...).Output()
 		if err != nil {
-			return fmt.Errorf("relcheck completion %s: %w", shell, err)
+			return fmt.Errorf("relcheck %s: %w", strings.Join(args, " "), err)
 		}
-		path := filepath.Join(r.stage, name)
-		if err := os.WriteFile(path, script, 0o644); err != nil {
+		path := filepath.Join(r.stage, filepath.Base(name))
+		if err := os.WriteFile(path, text, 0o644); err != nil {
 			return err
 		}
-		r.shared = append(r.shared, file{name: "completions/" + name, path: path, mode: 0o644})
+		r.shared = append(r.shared, file{name: name, path: path, mode: 0o644})
 	}
 	pages, err := r.manPages(ctx, binary)
 	r.shared = append(r.shared, pages...)
@@ -127,15 +134,11 @@ func (r *release) collect(ctx context.Context, binary string) error {
 	return err
 }
 
-// manPages writes the man pages with the clone's program for that, and lists them. Old
-// commits have none.
+// manPages writes the man pages with the clone's program for that, and lists them.
 func (r *release) manPages(ctx context.Context, binary string) (pages []file, err error) {
-	tools, folder := filepath.Join(r.source, "tools"), filepath.Join(r.stage, "man")
-	if _, err := os.Stat(filepath.Join(tools, "man")); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	folder := filepath.Join(r.stage, "man")
 	c := exec.CommandContext(ctx, "go", "run", "./man", "-manual", "../checker/manual", "-relcheck", binary, "-out", folder)
-	c.Dir, c.Stderr = tools, os.Stderr
+	c.Dir, c.Stderr = filepath.Join(r.source, "tools"), os.Stderr
 	if err := c.Run(); err != nil {
 		return nil, fmt.Errorf("write the man pages: %w", err)
 	}
