@@ -120,9 +120,10 @@ dist:
 	@cd tools/dist && go run . -source $(CURDIR) -platforms '$(PLATFORMS)' $(if $(KEY),-key $(abspath $(KEY)))
 
 # Build a release twice in different folders and compare the two. Install, upgrade, remove
-# and purge its package in Debian with systemd, run its image, and check its examples with
-# nginx, Caddy and Prometheus. PACKAGED are the platforms that are built. Takes about four
-# minutes, and at first one more to create the Debian.
+# and purge its package in Debian with systemd, install its archive there as the manual
+# describes, run its image, and check its examples with nginx, Caddy and Prometheus. PACKAGED
+# are the platforms that are built. Takes about four minutes, and at first one more to create
+# the Debian.
 PACKAGED = linux/$(shell go env GOARCH)
 
 .PHONY: test-packages
