@@ -120,15 +120,16 @@ dist:
 	@cd tools/dist && go run . -source $(CURDIR) -platforms '$(PLATFORMS)' $(if $(KEY),-key $(abspath $(KEY)))
 
 # Build a release twice in different folders and compare the two. Install, upgrade, remove
-# and purge its package in Debian with systemd, run its image, and check its examples with
-# nginx, Caddy and Prometheus. PACKAGED are the platforms that are built. Takes about four
-# minutes, and at first one more to create the Debian.
+# and purge its package in Debian with systemd, install its archive there as the manual
+# describes, run its image, and check its examples with nginx, Caddy and Prometheus. PACKAGED
+# are the platforms that are built. Takes about four minutes, and at first one more to create
+# the Debian.
 PACKAGED = linux/$(shell go env GOARCH)
 
 .PHONY: test-packages
 test-packages:
 	$(call install,which debootstrap systemd-nspawn rpm podman runc nginx caddy prometheus fish zsh,debootstrap systemd-container rpm podman runc nginx caddy prometheus fish zsh)
-	@cd tools/dist && go vet . && go test -timeout 40m -v . -args -platforms '$(PACKAGED)' | grep -v '^=== '
+	@cd tools/dist && go vet . && go test -timeout 40m -v . -args -platforms '$(PACKAGED)' | grep --line-buffered -v '^=== '
 
 # Real clients for tests: Open Policy Agents that send reports (up to v1.12) or only
 # check, and the released code with which other programs look for updates.

@@ -52,7 +52,7 @@ func sources(t *testing.T, suffix string) string {
 
 var (
 	docName   = regexp.MustCompile(`--([a-z][a-z-]+)|(relcheck_[a-z_]+)|\]\(([^)#:]+)(#[^)]*)?\)`)
-	otherFlag = regexp.MustCompile(`^--(pwprompt|owner|silent|fail|max-time|retry|retry-connrefused|system|home-dir|shell|unit|detach)$`) // of programs other than relcheck
+	otherFlag = regexp.MustCompile(`^--(pwprompt|owner|silent|fail|max-time|retry|retry-connrefused|unit|detach|publish|volume|env|directory|purge|install|check|ignore-missing|now)$`) // of programs other than relcheck
 )
 
 // TestDocumentedNames checks that the flags, metrics and files that the README and the

@@ -170,8 +170,8 @@ func TestCORS(t *testing.T) {
 			t.Errorf("OPTIONS %s: got status %d and headers %v, want 204 with CORS headers for %s", path, w.Code, w.Header(), method)
 		}
 	}
-	if open != 4 {
-		t.Errorf("got %d routes that web pages may use, want 4", open)
+	if open != 5 {
+		t.Errorf("got %d routes that web pages may use, want 5", open)
 	}
 	for _, c := range []struct {
 		method, path, body string

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -21,7 +20,12 @@ func (r *release) writeArchive(p platform) error {
 	if p.os == "windows" {
 		binary, suffix, write = "relcheck.exe", ".zip", zipped
 	}
-	files := append([]file{{binary, r.binaries[p], 0o755}}, r.shared...)
+	files := []file{{name: binary, path: r.binaries[p], mode: 0o755}}
+	for _, f := range r.shared {
+		if p.os == "linux" || !strings.HasPrefix(f.name, "systemd/") {
+			files = append(files, f)
+		}
+	}
 	name := r.output(p.os + "_" + p.arch + suffix)
 	folder := strings.TrimSuffix(path.Base(name), suffix)
 	for i := range files {
@@ -34,32 +38,37 @@ func (r *release) writeArchive(p platform) error {
 	return os.WriteFile(name, data, 0o644)
 }
 
-// tarGz returns a compressed tar file. All files belong to root.
+// tarGz returns a compressed tar file.
 func tarGz(files []file, at time.Time) ([]byte, error) {
+	data, err := tarFile(files, at)
+	if err != nil {
+		return nil, err
+	}
+	return gzipped(data)
+}
+
+// tarFile returns a tar file.
+func tarFile(files []file, at time.Time) ([]byte, error) {
 	var out bytes.Buffer
 	t := tar.NewWriter(&out)
 	for _, f := range files {
-		content, err := os.ReadFile(f.path)
-		if err != nil {
+		var content []byte
+		if !strings.HasSuffix(f.name, "/") {
+			var err error
+			if content, err = os.ReadFile(f.path); err != nil {
+				return nil, err
+			}
+		}
+		h := &tar.Header{Name: f.name, Mode: int64(f.mode), Uid: f.owner, Gid: f.owner, ModTime: at, Size: int64(len(content)), Format: tar.FormatUSTAR}
+		if err := t.WriteHeader(h); err != nil {
 			return nil, err
 		}
-		if err := addFile(t, f.name, f.mode, at, content); err != nil {
+		if _, err := t.Write(content); err != nil {
 			return nil, err
 		}
 	}
-	if err := t.Close(); err != nil {
-		return nil, err
-	}
-	return gzipped(out.Bytes())
-}
-
-func addFile(t *tar.Writer, name string, mode fs.FileMode, at time.Time, content []byte) error {
-	h := &tar.Header{Name: name, Mode: int64(mode.Perm()), ModTime: at, Size: int64(len(content)), Format: tar.FormatUSTAR}
-	if err := t.WriteHeader(h); err != nil {
-		return err
-	}
-	_, err := t.Write(content)
-	return err
+	err := t.Close()
+	return out.Bytes(), err
 }
 
 func zipped(files []file, at time.Time) ([]byte, error) {

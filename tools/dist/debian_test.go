@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -197,6 +198,29 @@ func TestDebianWithoutSystemd(t *testing.T) {
 	if !ok || strings.Contains(after, "\nrelcheck\n") {
 		t.Errorf("got\n%s\nwant a folder of relcheck until the package is purged", out)
 	}
+}
+
+// The commands of the manual install the service from an archive. Its example of a changed
+// unit lets the service listen on port 443.
+func TestDebianFromArchive(t *testing.T) {
+	d := bootDebian(t, map[string]string{"/opt/archive": filepath.Dir(install(t))})
+	text, err := os.ReadFile("../../checker/manual/systemd.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := map[string][]string{}
+	for _, m := range regexp.MustCompile("(?ms)^```(sh|ini$)[^\n]*\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+		blocks[m[1]] = append(blocks[m[1]], m[2])
+	}
+	if len(blocks["sh"]) != 2 || len(blocks["ini"]) != 1 {
+		t.Fatalf("got %q, want commands that install and that print a link, and a part of a unit", blocks)
+	}
+	d.run("set -e; cd /opt/archive\n" + blocks["sh"][0])
+	d.await("relcheck check --as 0.70.0 --url http://localhost:8080")
+	d.want(blocks["sh"][1], "/sign-in?link=")
+	d.run("mkdir /etc/systemd/system/relcheck.service.d && cat > /etc/systemd/system/relcheck.service.d/override.conf <<'END'\n" + blocks["ini"][0] + "END")
+	d.run("sed -i s/localhost:8080/localhost:443/ /etc/default/relcheck && systemctl daemon-reload && systemctl restart relcheck")
+	d.await("relcheck check --as 0.70.0 --url http://localhost:443")
 }
 
 // stopsAndRecovers checks that systemd restarts the service when it is stuck, and that the

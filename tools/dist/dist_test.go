@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -28,7 +27,7 @@ import (
 
 var (
 	platforms = flag.String("platforms", "linux/"+runtime.GOARCH, "platforms that the tests build, separated by spaces")
-	earlier   = flag.String("earlier", "ead44b2", "commit whose package is upgraded")
+	earlier   = flag.String("earlier", "10e6903", "commit whose package is upgraded")
 )
 
 // temp is a folder for files that several tests use.
@@ -96,11 +95,7 @@ func distOf(commit string, flags ...string) (string, error) {
 			return "", fmt.Errorf("%s: %w\n%s", args, err, out)
 		}
 	}
-	pages := filepath.Join(temp, "man")
-	if err := errors.Join(os.MkdirAll(pages, 0o700), os.WriteFile(filepath.Join(pages, "relcheck.1"), []byte(".TH relcheck 1\n"), 0o600)); err != nil {
-		return "", err
-	}
-	flags = append([]string{"-source", folder, "-platforms", *platforms, "-man", pages}, flags...)
+	flags = append([]string{"-source", folder, "-platforms", *platforms}, flags...)
 	return filepath.Join(folder, "dist"), run(context.Background(), flags)
 }
 
@@ -203,6 +198,21 @@ func TestChecksums(t *testing.T) {
 	}
 }
 
+// The commands of the manual verify the checksums and the signature.
+func TestVerify(t *testing.T) {
+	r, program := dists(t), install(t)
+	key := filepath.Join(t.TempDir(), "release.key.pub")
+	if err := os.WriteFile(key, []byte(r.publicKey+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	output(t, program, "key", "verify", filepath.Join(r.folders[0], "SHA256SUMS.note"), "--key", key)
+	c := exec.Command("sha256sum", "--check", "--ignore-missing", "SHA256SUMS")
+	c.Dir = r.folders[0]
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Errorf("sha256sum: %v\n%s", err, out)
+	}
+}
+
 // A folder with other files is not emptied.
 func TestOtherFiles(t *testing.T) {
 	folder := t.TempDir()
@@ -292,11 +302,27 @@ func TestArchive(t *testing.T) {
 	if version := strings.Split(name, "_")[1]; !strings.Contains(out, "Version: "+version+"\n") {
 		t.Errorf("got %q, want version %s", out, version)
 	}
-	for _, name := range []string{"README.md", "CHANGELOG.md", "completions/relcheck.bash", "completions/_relcheck", "completions/relcheck.fish", "man/relcheck.1"} {
+	for _, name := range append(manPages(t), "README.txt", "CHANGELOG.md", "completions/relcheck.bash", "completions/_relcheck", "completions/relcheck.fish",
+		"systemd/relcheck.service", "systemd/relcheck.sysusers", "systemd/relcheck.default", "examples/grafana-dashboard.json", "examples/prometheus-rules.yml") {
 		if _, err := os.Stat(filepath.Join(filepath.Dir(program), name)); err != nil {
 			t.Error(err)
 		}
 	}
+}
+
+// manPages returns the names of all man pages in an archive: one of all commands, and one for
+// each topic of the manual.
+func manPages(t *testing.T) []string {
+	t.Helper()
+	topics, err := filepath.Glob("../../checker/manual/*.md")
+	if err != nil || len(topics) < 20 {
+		t.Fatalf("got %d topics of the manual and error %v, want at least 20", len(topics), err)
+	}
+	pages := []string{"man/relcheck.1"}
+	for _, topic := range topics {
+		pages = append(pages, "man/relcheck-"+strings.TrimSuffix(filepath.Base(topic), ".md")+".7")
+	}
+	return pages
 }
 
 // freeAddress returns an address on which nothing listens.

@@ -4,7 +4,9 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"io"
 	"os"
 	"os/exec"
@@ -97,7 +99,13 @@ func TestImage(t *testing.T) {
 	for _, d := range decode[v1.Index](t, files.blob(t, top.Manifests[0])).Manifests {
 		built = append(built, d.Platform.OS+"/"+d.Platform.Architecture)
 		m := decode[v1.Manifest](t, files.blob(t, d))
-		c := decode[imageConfig](t, files.blob(t, m.Config))
+		c := decode[struct {
+			v1.Image
+			Config struct {
+				v1.ImageConfig
+				Healthcheck struct{ Test []string }
+			} `json:"config"`
+		}](t, files.blob(t, m.Config))
 		if c.OS != d.Platform.OS || c.Architecture != d.Platform.Architecture {
 			t.Errorf("got platform %s/%s in the configuration, want %+v", c.OS, c.Architecture, d.Platform)
 		}
@@ -130,7 +138,7 @@ func checkLayer(t *testing.T, compressed []byte, id digest.Digest) {
 	if err != nil || digest.FromBytes(layer) != id {
 		t.Fatalf("got digest %s and error %v, want %s", digest.FromBytes(layer), err, id)
 	}
-	headers, _ := readTar(t, bytes.NewReader(layer))
+	headers, contents := readTar(t, bytes.NewReader(layer))
 	var names []string
 	for _, h := range headers {
 		names = append(names, h.Name)
@@ -138,21 +146,41 @@ func checkLayer(t *testing.T, compressed []byte, id digest.Digest) {
 			t.Errorf("%s: got owner %d:%d", h.Name, h.Uid, h.Gid)
 		}
 	}
-	if want := []string{"tmp/", "var/", "var/lib/", "var/lib/relcheck/", "relcheck"}; !slices.Equal(names, want) {
+	want := []string{"etc/", "etc/ssl/", "etc/ssl/certs/", "etc/ssl/certs/ca-certificates.crt", "relcheck", "tmp/", "var/", "var/lib/", "var/lib/relcheck/"}
+	if !slices.Equal(names, want) {
 		t.Errorf("got %q in the layer, want %q", names, want)
+	}
+	trusted := map[string]bool{}
+	for block, rest := pem.Decode(contents["etc/ssl/certs/ca-certificates.crt"]); block != nil; block, rest = pem.Decode(rest) {
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		trusted[c.Subject.CommonName] = true
+	}
+	// Those of GitHub, of Go's module proxy and of Let's Encrypt.
+	for _, name := range []string{"USERTrust ECC Certification Authority", "GTS Root R1", "ISRG Root X1"} {
+		if !trusted[name] {
+			t.Errorf("got %d certificates, want one of %s", len(trusted), name)
+		}
 	}
 }
 
-// The image runs with a read-only root and a new volume, which belongs to its user, and stops
-// on a signal.
+// The image runs with a read-only root and a new volume, which belongs to its user. It is
+// healthy, and stops on a signal. It trusts the certificates that replace those of public
+// authorities.
 func TestRunImage(t *testing.T) {
 	need(t, true, "podman", "runc")
-	root, address := t.TempDir(), freeAddress(t)
-	podman := []string{"--root=" + root + "/storage", "--runroot=" + root + "/run", "--tmpdir=" + root + "/tmp", "--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--events-backend=none", "--runtime=runc"}
-	t.Cleanup(func() { exec.Command("podman", append(podman, "rm", "--all", "--force", "--time=0")...).Run() })
-	// Low limits need no permission to raise them.
-	c := exec.Command("podman", append(podman, "run", "--rm", "--network=host", "--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024", "--pull=never", "--read-only", "--read-only-tmpfs=false",
-		"--env=RELCHECK_LISTEN="+address, "--volume=data:"+dataFolder, "oci-archive:"+result(t, "image.tar"))...)
+	root, address, image, program := t.TempDir(), freeAddress(t), "oci-archive:"+result(t, "image.tar"), install(t)
+	podman := func(args ...string) *exec.Cmd {
+		global := []string{"--root=" + root + "/storage", "--runroot=" + root + "/run", "--tmpdir=" + root + "/tmp", "--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--events-backend=none", "--runtime=runc"}
+		if args[0] == "run" { // low limits need no permission to raise them
+			args = append([]string{"run", "--rm", "--network=host", "--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024", "--pull=never", "--read-only", "--read-only-tmpfs=false"}, args[1:]...)
+		}
+		return exec.Command("podman", append(global, args...)...)
+	}
+	t.Cleanup(func() { podman("rm", "--all", "--force", "--time=0").Run() })
+	c := podman("run", "--name=relcheck", "--env=RELCHECK_LISTEN="+address, "--volume=data:"+dataFolder, image)
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
 	if err := c.Start(); err != nil {
@@ -160,7 +188,6 @@ func TestRunImage(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- c.Wait() }()
-	program := install(t)
 	for deadline := time.Now().Add(time.Minute); exec.Command(program, "check", "--as", "1.0.0", "--url", "http://"+address).Run() != nil; {
 		select {
 		case err := <-ended:
@@ -171,6 +198,28 @@ func TestRunImage(t *testing.T) {
 			c.Process.Kill()
 			t.Fatalf("no answer: %v\n%s", <-ended, &out)
 		}
+	}
+	if out, err := podman("exec", "relcheck", "/relcheck", "healthcheck").CombinedOutput(); err != nil {
+		t.Errorf("podman exec relcheck /relcheck healthcheck: %v\n%s", err, out)
+	}
+	certificate, key := newCertificate(t, root, "localhost")
+	if err := os.Chmod(certificate, 0o644); err != nil { // the user of the image reads it
+		t.Fatal(err)
+	}
+	secure := freeAddress(t)
+	background(t, nil, program, "serve", "--db="+root+"/secure.db", "--listen", secure, "--tls-cert", certificate, "--tls-key", key)
+	check := []string{"check", "--as=1.0.0", "--url=https://localhost" + secure[strings.LastIndex(secure, ":"):]}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		out, err := podman(append([]string{"run", "--volume=" + certificate + ":" + certificatesFile + ":ro", image}, check...)...).CombinedOutput()
+		if err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("podman run check: %v\n%s", err, out)
+		}
+	}
+	if out, err := podman(append([]string{"run", image}, check...)...).CombinedOutput(); err == nil || !strings.Contains(string(out), "unknown authority") {
+		t.Errorf("got error %v with an unknown authority, want one\n%s", err, out)
 	}
 	if err := c.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)

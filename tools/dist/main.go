@@ -15,14 +15,11 @@ import (
 	"strings"
 )
 
-const allPlatforms = "linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64"
-
 // options are the flags.
 type options struct {
 	source    string // folder of the clone that is built
 	out       string
 	key       string // file of a secret key of relcheck key generate, or empty
-	man       string // folder of man pages, or empty to write them
 	platforms []platform
 }
 
@@ -41,8 +38,7 @@ func run(ctx context.Context, args []string) error {
 	f.StringVar(&o.source, "source", ".", "`folder` of the clone to build")
 	f.StringVar(&o.out, "out", "", "`folder` for the results, which are replaced (default: dist in the clone)")
 	f.StringVar(&o.key, "key", "", "`file` with the secret key of relcheck key generate that signs the checksums (default: not signed)")
-	f.StringVar(&o.man, "man", "", "`folder` of man pages (default: what tools/man in the clone writes, if it exists)")
-	list := f.String("platforms", allPlatforms, "platforms, separated by spaces")
+	list := f.String("platforms", "linux/amd64", "platforms, separated by spaces")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -55,11 +51,6 @@ func run(ctx context.Context, args []string) error {
 	}
 	o.out = cmp.Or(o.out, filepath.Join(o.source, "dist"))
 	return dist(ctx, o)
-}
-
-func isFolder(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
 }
 
 // dist builds everything into an empty folder.
@@ -83,8 +74,10 @@ func dist(ctx context.Context, o options) error {
 		if p.os != "linux" {
 			continue
 		}
-		if err := r.writePackages(p); err != nil {
-			return fmt.Errorf("packages of %s: %w", p, err)
+		for _, format := range []string{"deb", "rpm"} {
+			if err := r.writePackage(p, format); err != nil {
+				return fmt.Errorf("%s package of %s: %w", format, p, err)
+			}
 		}
 	}
 	return errors.Join(r.writeImage(), r.writeModules(), writeChecksums(o.out, o.key))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"embed"
 	"errors"
 	"io/fs"
@@ -15,9 +16,9 @@ import (
 	_ "github.com/goreleaser/nfpm/v2/rpm"
 )
 
-// packaged are the files that only packages have.
+// packaged are the files of archives and packages that belong to this program.
 //
-//go:embed files examples
+//go:embed systemd examples deb rpm
 var packaged embed.FS
 
 const summary = "records version reports and answers with the latest release"
@@ -26,23 +27,15 @@ const longText = `Programs send anonymous version reports, and the service answe
 latest release. It shows maintainers which releases are in use. Service and client
 are one program, which keeps its data in a SQLite file or in PostgreSQL.`
 
-// writePackages writes the packages of a platform for Debian and RPM.
-func (r *release) writePackages(p platform) error {
-	for _, format := range []string{"deb", "rpm"} {
-		if err := r.writePackage(p, format); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
+// writePackage writes the package of a Linux platform for Debian (deb) or RPM (rpm).
 func (r *release) writePackage(p platform, format string) error {
 	info := &nfpm.Info{
 		Name: "relcheck", Arch: p.arch, Platform: p.os, Version: r.version, MTime: r.time,
 		Section: "net", Priority: "optional", Maintainer: "relcheck", Description: summary + "\n" + longText,
 		DisableGlobbing: true,
 	}
-	script := func(name string) string { return filepath.Join(r.packaged, "files", format, name) }
+	info.Recommends = []string{"ca-certificates"} // to read releases over HTTPS
+	script := func(name string) string { return filepath.Join(r.packaged, format, name) }
 	if format == "deb" {
 		info.Depends = []string{"systemd | systemd-standalone-sysusers | adduser", "init-system-helpers"}
 		info.Scripts = nfpm.Scripts{PostInstall: script("postinst"), PreRemove: script("prerm"), PostRemove: script("postrm")}
@@ -80,42 +73,34 @@ func (r *release) contents(p platform, format string) (all files.Contents, err e
 			FileInfo: &files.ContentFileInfo{Owner: "root", Group: "root", Mode: mode, MTime: r.time}})
 	}
 	add(r.binaries[p], "/usr/bin/relcheck", 0o755, files.TypeFile)
-	own := filepath.Join(r.packaged, "files")
-	add(filepath.Join(own, "relcheck.service"), "/usr/lib/systemd/system/relcheck.service", 0o644, files.TypeFile)
-	add(filepath.Join(own, "relcheck.sysusers"), "/usr/lib/sysusers.d/relcheck.conf", 0o644, files.TypeFile)
-	add(filepath.Join(own, "relcheck.default"), "/etc/default/relcheck", 0o640, files.TypeConfigNoReplace) // it may contain passwords
 	for _, f := range r.shared {
-		destination, source := path.Join(docFolder, f.name), f.path
-		switch folder, name := path.Split(f.name); folder {
-		case "completions/":
-			destination = completions[format][name]
-		case "man/":
-			destination = "/usr/share/man/man" + strings.TrimPrefix(path.Ext(name), ".") + "/" + name + ".gz"
+		source, destination, mode, kind := f.path, cmp.Or(places[f.name], docFolder+"/"+f.name), f.mode, files.TypeFile
+		switch {
+		case f.name == "README.txt": // it starts a server, which packages have done
+			continue
+		case f.name == "completions/_relcheck" && format == "deb":
+			destination = "/usr/share/zsh/vendor-completions/_relcheck"
+		case strings.HasPrefix(f.name, "man/"):
+			destination = "/usr/share/man/man" + strings.TrimPrefix(path.Ext(f.name), ".") + "/" + path.Base(f.name) + ".gz"
 			if source, err = r.compress(f.path); err != nil {
 				return nil, err
 			}
+		case strings.HasPrefix(destination, "/etc/"):
+			mode, kind = 0o640, files.TypeConfigNoReplace // it may contain passwords
 		}
-		add(source, destination, 0o644, files.TypeFile)
+		add(source, destination, mode, kind)
 	}
-	examples, err := fs.ReadDir(packaged, "examples")
-	for _, e := range examples {
-		add(filepath.Join(r.packaged, "examples", e.Name()), docFolder+"/examples/"+e.Name(), 0o644, files.TypeFile)
-	}
-	return all, err
+	return all, nil
 }
 
 const docFolder = "/usr/share/doc/relcheck"
 
-// completions are the places of completion scripts, by format and file.
-var completions = map[string]map[string]string{
-	"deb": {
-		"relcheck.bash": "/usr/share/bash-completion/completions/relcheck",
-		"_relcheck":     "/usr/share/zsh/vendor-completions/_relcheck",
-		"relcheck.fish": "/usr/share/fish/vendor_completions.d/relcheck.fish",
-	},
-	"rpm": {
-		"relcheck.bash": "/usr/share/bash-completion/completions/relcheck",
-		"_relcheck":     "/usr/share/zsh/site-functions/_relcheck",
-		"relcheck.fish": "/usr/share/fish/vendor_completions.d/relcheck.fish",
-	},
+// places are where packages install files of archives that are not documentation.
+var places = map[string]string{
+	"completions/relcheck.bash": "/usr/share/bash-completion/completions/relcheck",
+	"completions/_relcheck":     "/usr/share/zsh/site-functions/_relcheck",
+	"completions/relcheck.fish": "/usr/share/fish/vendor_completions.d/relcheck.fish",
+	"systemd/relcheck.service":  "/usr/lib/systemd/system/relcheck.service",
+	"systemd/relcheck.sysusers": "/usr/lib/sysusers.d/relcheck.conf",
+	"systemd/relcheck.default":  "/etc/default/relcheck",
 }

@@ -11,19 +11,27 @@ import (
 	"testing"
 )
 
-// packageFiles are the files of each package, besides completions.
-var packageFiles = []string{
-	"/etc/default/relcheck",
-	"/usr/bin/relcheck",
-	"/usr/lib/systemd/system/relcheck.service",
-	"/usr/lib/sysusers.d/relcheck.conf",
-	"/usr/share/doc/relcheck/CHANGELOG.md",
-	"/usr/share/doc/relcheck/README.md",
-	"/usr/share/doc/relcheck/examples/Caddyfile",
-	"/usr/share/doc/relcheck/examples/grafana-dashboard.json",
-	"/usr/share/doc/relcheck/examples/nginx.conf",
-	"/usr/share/doc/relcheck/examples/prometheus-rules.yml",
-	"/usr/share/man/man1/relcheck.1.gz",
+// packageFiles returns the files of each package.
+func packageFiles(t *testing.T) []string {
+	t.Helper()
+	all := []string{
+		"/etc/default/relcheck",
+		"/usr/bin/relcheck",
+		"/usr/lib/systemd/system/relcheck.service",
+		"/usr/lib/sysusers.d/relcheck.conf",
+		"/usr/share/bash-completion/completions/relcheck",
+		"/usr/share/fish/vendor_completions.d/relcheck.fish",
+		"/usr/share/doc/relcheck/CHANGELOG.md",
+		"/usr/share/doc/relcheck/examples/Caddyfile",
+		"/usr/share/doc/relcheck/examples/grafana-dashboard.json",
+		"/usr/share/doc/relcheck/examples/nginx.conf",
+		"/usr/share/doc/relcheck/examples/prometheus-rules.yml",
+	}
+	for _, page := range manPages(t) {
+		name := filepath.Base(page)
+		all = append(all, "/usr/share/man/man"+name[len(name)-1:]+"/"+name+".gz")
+	}
+	return all
 }
 
 // The RPM package has all files, belongs to root, and has scripts. Its licence is not
@@ -32,7 +40,7 @@ func TestRPM(t *testing.T) {
 	need(t, false, "rpm")
 	name := result(t, "linux_"+runtime.GOARCH+".rpm")
 	list := output(t, "rpm", "-qp", "--qf", "[%{FILENAMES} %{FILEUSERNAME} %{FILEGROUPNAME}\n]", name)
-	for _, file := range append(packageFiles, completions["rpm"]["relcheck.bash"], completions["rpm"]["_relcheck"], completions["rpm"]["relcheck.fish"]) {
+	for _, file := range append(packageFiles(t), "/usr/share/zsh/site-functions/_relcheck") {
 		if !strings.Contains(list, file+" root root\n") {
 			t.Errorf("got no %s of root in\n%s", file, list)
 		}
@@ -57,7 +65,7 @@ func TestDeb(t *testing.T) {
 	need(t, false, "dpkg-deb")
 	name := result(t, "linux_"+runtime.GOARCH+".deb")
 	list := output(t, "dpkg-deb", "-c", name)
-	for _, file := range append(packageFiles, completions["deb"]["relcheck.bash"], completions["deb"]["_relcheck"], completions["deb"]["relcheck.fish"]) {
+	for _, file := range append(packageFiles(t), "/usr/share/zsh/vendor-completions/_relcheck") {
 		if !regexp.MustCompile(`(?m) root/root .* \.` + regexp.QuoteMeta(file) + `$`).MatchString(list) {
 			t.Errorf("got no %s of root in\n%s", file, list)
 		}
@@ -68,7 +76,7 @@ func TestDeb(t *testing.T) {
 func TestScripts(t *testing.T) {
 	folder := filepath.Dir(install(t))
 	for _, name := range []string{"deb/postinst", "deb/prerm", "deb/postrm", "rpm/post", "rpm/preun", "rpm/postun"} {
-		output(t, "sh", "-n", "files/"+name)
+		output(t, "sh", "-n", name)
 	}
 	for shell, name := range map[string]string{"bash": "relcheck.bash", "zsh": "_relcheck", "fish": "relcheck.fish"} {
 		t.Run(shell, func(t *testing.T) {
@@ -81,7 +89,7 @@ func TestScripts(t *testing.T) {
 // systemd accepts the unit and rates its exposure below 2.5 of 10.
 func TestUnit(t *testing.T) {
 	need(t, false, "systemd-analyze")
-	unit, err := os.ReadFile("files/relcheck.service")
+	unit, err := os.ReadFile("systemd/relcheck.service")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +115,7 @@ func TestUnit(t *testing.T) {
 // The variables in the files of packages and image are flags of relcheck serve.
 func TestVariables(t *testing.T) {
 	help := output(t, install(t), "serve", "--help")
-	for _, file := range []string{"files/relcheck.default", "files/relcheck.service", "examples/nginx.conf", "examples/Caddyfile", "image.go"} {
+	for _, file := range []string{"systemd/relcheck.default", "systemd/relcheck.service", "examples/nginx.conf", "examples/Caddyfile", "image.go"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -24,20 +24,21 @@ func (p platform) String() string { return p.os + "/" + p.arch }
 type release struct {
 	options
 	stage    string // folder for intermediate files
-	packaged string // folder with the files that only packages have
+	packaged string // folder with a copy of the embedded files
 	version  string // without the leading v
 	commit   string
 	time     time.Time // of the commit: the time of all files
 	binaries map[platform]string
 	builds   map[platform]*buildinfo.BuildInfo
-	shared   []file // what all platforms have besides the binary
+	shared   []file // what archives and packages have besides the binary
 }
 
-// file is a file of an archive or package.
+// file is a file of an archive, image or package, or a folder if its name ends with a slash.
 type file struct {
-	name string // in archives, with slashes
-	path string // where its content is
-	mode fs.FileMode
+	name  string // with slashes
+	path  string // where its content is
+	mode  fs.FileMode
+	owner int // ID of the user and the group: 0 for root
 }
 
 // newRelease builds the binaries.
@@ -94,21 +95,38 @@ func (r *release) build(ctx context.Context, p platform) error {
 	return err
 }
 
-// collect lists the files that all platforms share, and writes the completions.
+// printed are the files that the binary prints, with its arguments. README.md is about a clone,
+// so it is not among them.
+var printed = map[string][]string{
+	"README.txt":                {"help", "quick-start"},
+	"completions/relcheck.bash": {"completion", "bash"},
+	"completions/_relcheck":     {"completion", "zsh"},
+	"completions/relcheck.fish": {"completion", "fish"},
+}
+
+// collect lists the files of archives and packages besides the binary, and writes those that
+// are not in the clone.
 func (r *release) collect(ctx context.Context, binary string) error {
-	for _, name := range []string{"README.md", "CHANGELOG.md"} {
-		r.shared = append(r.shared, file{name, filepath.Join(r.source, name), 0o644})
-	}
-	for shell, name := range map[string]string{"bash": "relcheck.bash", "zsh": "_relcheck", "fish": "relcheck.fish"} {
-		script, err := exec.CommandContext(ctx, binary, "completion", shell).Output()
+	r.shared = append(r.shared, file{name: "CHANGELOG.md", path: filepath.Join(r.source, "CHANGELOG.md"), mode: 0o644})
+	for _, pattern := range []string{"systemd/*", "examples/*"} {
+		names, err := fs.Glob(packaged, pattern)
 		if err != nil {
-			return fmt.Errorf("relcheck completion %s: %w", shell, err)
-		}
-		path := filepath.Join(r.stage, name)
-		if err := os.WriteFile(path, script, 0o644); err != nil {
 			return err
 		}
-		r.shared = append(r.shared, file{"completions/" + name, path, 0o644})
+		for _, name := range names {
+			r.shared = append(r.shared, file{name: name, path: filepath.Join(r.packaged, name), mode: 0o644})
+		}
+	}
+	for name, args := range printed {
+		text, err := exec.CommandContext(ctx, binary, args...).Output()
+		if err != nil {
+			return fmt.Errorf("relcheck %s: %w", strings.Join(args, " "), err)
+		}
+		path := filepath.Join(r.stage, filepath.Base(name))
+		if err := os.WriteFile(path, text, 0o644); err != nil {
+			return err
+		}
+		r.shared = append(r.shared, file{name: name, path: path, mode: 0o644})
 	}
 	pages, err := r.manPages(ctx, binary)
 	r.shared = append(r.shared, pages...)
@@ -116,24 +134,17 @@ func (r *release) collect(ctx context.Context, binary string) error {
 	return err
 }
 
-// manPages lists the man pages. If there is no folder of them, the clone's program for that
-// writes them.
+// manPages writes the man pages with the clone's program for that, and lists them.
 func (r *release) manPages(ctx context.Context, binary string) (pages []file, err error) {
-	if r.man == "" {
-		tools := filepath.Join(r.source, "tools")
-		if !isFolder(filepath.Join(tools, "man")) {
-			return nil, nil
-		}
-		r.man = filepath.Join(r.stage, "man")
-		c := exec.CommandContext(ctx, "go", "run", "./man", "-manual", "../checker/manual", "-relcheck", binary, "-out", r.man)
-		c.Dir, c.Stderr = tools, os.Stderr
-		if err := c.Run(); err != nil {
-			return nil, fmt.Errorf("write the man pages: %w", err)
-		}
+	folder := filepath.Join(r.stage, "man")
+	c := exec.CommandContext(ctx, "go", "run", "./man", "-manual", "../checker/manual", "-relcheck", binary, "-out", folder)
+	c.Dir, c.Stderr = filepath.Join(r.source, "tools"), os.Stderr
+	if err := c.Run(); err != nil {
+		return nil, fmt.Errorf("write the man pages: %w", err)
 	}
-	entries, err := os.ReadDir(r.man)
+	entries, err := os.ReadDir(folder)
 	for _, e := range entries {
-		pages = append(pages, file{"man/" + e.Name(), filepath.Join(r.man, e.Name()), 0o644})
+		pages = append(pages, file{name: "man/" + e.Name(), path: filepath.Join(folder, e.Name()), mode: 0o644})
 	}
 	return pages, err
 }
