@@ -97,8 +97,8 @@ func (t trustedKeys) keysOf(ids []string) (texts []string) {
 
 // explain adds advice to an error about the signature of a bundle.
 func (t trustedKeys) explain(err error) error {
-	untrusted := new(bundle.UntrustedError)
-	if !errors.As(err, &untrusted) {
+	untrusted, ok := errors.AsType[*bundle.UntrustedError](err)
+	if !ok {
 		return err
 	}
 	for _, key := range untrusted.Keys {

@@ -243,9 +243,9 @@ func printFreshness(streams IO, p *catalog.Product, staleAfter time.Duration) er
 
 // flagError returns an error of a field as a usage error that names its flag.
 func flagError(err error) error {
-	m := (*catalog.FieldError)(nil)
+	m, ok := errors.AsType[*catalog.FieldError](err)
 	switch {
-	case !errors.As(err, &m):
+	case !ok:
 		return err
 	case m.Field == "name" || m.Field == "version":
 		return usageError("%s", m.Text)
