@@ -3,7 +3,6 @@ package db
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"strings"
 	"time"
 )
@@ -15,10 +14,7 @@ const serverSetting = "server "
 // BaseURL returns the URL at which clients reach the server that has started last on the
 // store, or "" if none has.
 func (s *Store) BaseURL(ctx context.Context) (string, error) {
-	name, err := queryValue[string](ctx, s.read, "SELECT name FROM setting WHERE name LIKE $1", serverSetting+"%")
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", nil
-	}
+	name, err := queryOne(ctx, s.read, nil, scanValue[string], "SELECT name FROM setting WHERE name LIKE $1", serverSetting+"%")
 	return strings.TrimPrefix(name, serverSetting), s.explain(err)
 }
 

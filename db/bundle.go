@@ -89,11 +89,7 @@ func (s *Store) checkTrust(ctx context.Context, tx *sql.Tx, b Bundle, counts boo
 // DamagedContents returns the SHA-256 of the contents of hosted files that were found
 // damaged.
 func (s *Store) DamagedContents(ctx context.Context) (map[string]bool, error) {
-	all, err := query(ctx, s.read, scanValue[string], "SELECT DISTINCT sha256 FROM hosted_file WHERE damaged <> 0")
-	sums := map[string]bool{}
-	for _, sum := range all {
-		sums[sum] = true
-	}
+	sums, err := querySet[string](ctx, s.read, "SELECT DISTINCT sha256 FROM hosted_file WHERE damaged <> 0")
 	return sums, s.explain(err)
 }
 
@@ -130,13 +126,8 @@ func (s *Store) ReadProduct(ctx context.Context, product string, f func(*Product
 }
 
 // Releases returns the releases of the product, without their notes.
-func (r *ProductReader) Releases(ctx context.Context) (all []catalog.Release, err error) {
-	stored, err := releasesWhere(ctx, r.tx, "product = $1", r.id)
-	scheme := r.Scheme()
-	for key, one := range stored {
-		all = append(all, one.merge(scheme, key.tag))
-	}
-	return all, err
+func (r *ProductReader) Releases(ctx context.Context) ([]catalog.Release, error) {
+	return product{r.id, r.Product}.releases(ctx, r.tx)
 }
 
 // Entries iterates over all that is stored about the releases, sorted by tag.

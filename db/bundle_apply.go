@@ -226,11 +226,8 @@ func (im *bundleImport) prepare(ctx context.Context) error {
 }
 
 // lastApplied returns the last bundle of the store that was applied to a product, or zero.
-func (im *bundleImport) lastApplied(ctx context.Context, q querier, product int64) (last AppliedBundle, err error) {
-	all, err := query(ctx, q, scanApplied, selectApplied+" WHERE applied_bundle.product = $1 AND applied_bundle.store = $2", product, im.bundle.Store)
-	if len(all) > 0 {
-		last = all[0]
-	}
+func (im *bundleImport) lastApplied(ctx context.Context, q querier, product int64) (AppliedBundle, error) {
+	last, err := queryOne(ctx, q, nil, scanApplied, selectApplied+" WHERE applied_bundle.product = $1 AND applied_bundle.store = $2", product, im.bundle.Store)
 	return last, im.explain(err)
 }
 

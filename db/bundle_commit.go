@@ -93,7 +93,7 @@ func (im *bundleImport) commitPart(ctx context.Context, tx *sql.Tx, part *bundle
 	if err == nil {
 		err = im.writePart(ctx, tx, part)
 	}
-	if err == nil && !part.repeated(im.bundle) {
+	if err == nil {
 		_, err = tx.ExecContext(ctx, `INSERT INTO applied_bundle (product, store, sequence, bundle, applied) VALUES ($1, $2, $3, $4, $5)
 			ON CONFLICT (product, store) DO UPDATE SET sequence = excluded.sequence, bundle = excluded.bundle, applied = excluded.applied`,
 			part.product.id, im.bundle.Store, part.of.Sequence, im.bundle.ID, im.bundle.Time.Unix())

@@ -59,7 +59,7 @@ func (s *Store) Changes(ctx context.Context, since catalog.Revision) (c catalog.
 
 // productIDs returns the IDs of all products.
 func productIDs(ctx context.Context, q querier) (map[int64]bool, error) {
-	return productSet(ctx, q, "SELECT id FROM product WHERE name IS NOT NULL")
+	return querySet[int64](ctx, q, "SELECT id FROM product WHERE name IS NOT NULL")
 }
 
 // Rows of releases that were changed after revision $1, except staged ones. CROSS JOIN makes
@@ -125,16 +125,20 @@ func countChange(ctx context.Context, tx *sql.Tx, product int64) (revision int64
 func (s *Store) Releases(ctx context.Context, product string) (all []catalog.Release, err error) {
 	err = s.inSnapshot(ctx, func(tx *sql.Tx) error {
 		p, err := productNamed(ctx, tx, product)
-		if err != nil {
-			return err
-		}
-		stored, err := releasesWhere(ctx, tx, "product = $1", p.id)
-		scheme := p.Scheme()
-		for key, r := range stored {
-			all = append(all, r.merge(scheme, key.tag))
+		if err == nil {
+			all, err = p.releases(ctx, tx)
 		}
 		return err
 	})
+	return all, err
+}
+
+func (p product) releases(ctx context.Context, tx *sql.Tx) (all []catalog.Release, err error) {
+	stored, err := releasesWhere(ctx, tx, "product = $1", p.id)
+	scheme := p.Scheme()
+	for key, r := range stored {
+		all = append(all, r.merge(scheme, key.tag))
+	}
 	return all, err
 }
 
@@ -143,11 +147,7 @@ func (s *Store) Releases(ctx context.Context, product string) (all []catalog.Rel
 // them exists. The error wraps [ErrNotFound] if the product or the release does not exist.
 func (s *Store) Release(ctx context.Context, product, tag string) (r catalog.Release, layers [2]*catalog.Layer, err error) {
 	err = s.inSnapshot(ctx, func(tx *sql.Tx) error {
-		p, err := productNamed(ctx, tx, product)
-		if err != nil {
-			return err
-		}
-		tag, stored, err := findRelease(ctx, tx, p, tag)
+		p, tag, stored, err := findRelease(ctx, tx, product, tag)
 		if err != nil {
 			return err
 		}
@@ -157,20 +157,24 @@ func (s *Store) Release(ctx context.Context, product, tag string) (r catalog.Rel
 	return r, layers, err
 }
 
-// findRelease returns a release and its tag. The error wraps ErrNotFound if there is none.
-func findRelease(ctx context.Context, q querier, p product, tag string) (found string, r *storedRelease, err error) {
+// findRelease returns a release with its product and its tag. The error wraps ErrNotFound if
+// there is none. The product is zero if it does not exist.
+func findRelease(ctx context.Context, q querier, name, tag string) (p product, found string, r *storedRelease, err error) {
+	if p, err = productNamed(ctx, q, name); err != nil {
+		return p, tag, nil, err
+	}
 	other, hasV := strings.CutPrefix(tag, "v")
 	if !hasV {
 		other = "v" + tag
 	}
 	stored, err := releasesWhere(ctx, q, "product = $1 AND tag IN ($2, $3)", p.id, tag, other)
 	if err != nil {
-		return tag, nil, err
+		return p, tag, nil, err
 	}
 	for _, tag := range []string{tag, other} {
 		if r := stored[releaseKey{p.id, tag}]; r != nil {
-			return tag, r, nil
+			return p, tag, r, nil
 		}
 	}
-	return tag, nil, fmt.Errorf("release %s of product %s: %w; list its releases with relcheck release list %s", tag, p.Name, ErrNotFound, p.Name)
+	return p, tag, nil, fmt.Errorf("release %s of product %s: %w; list its releases with relcheck release list %s", tag, p.Name, ErrNotFound, p.Name)
 }

@@ -26,13 +26,9 @@ func (s *Store) EditRelease(ctx context.Context, product, tag string, e catalog.
 }
 
 func (s *Store) editRelease(ctx context.Context, tx *sql.Tx, product, tag string, e catalog.ReleasePatch) (r catalog.Release, done catalog.Outcome, err error) {
-	p, err := productNamed(ctx, tx, product)
-	if err != nil {
-		return r, done, err
-	}
-	found, stored, err := findRelease(ctx, tx, p, tag)
+	p, found, stored, err := findRelease(ctx, tx, product, tag)
 	switch {
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, ErrNotFound) && p.id != 0:
 		done, tag, stored = catalog.Added, p.NewTag(tag), new(storedRelease)
 	case err != nil:
 		return r, done, err
@@ -100,10 +96,7 @@ func (s *Store) Withdraw(ctx context.Context, product, tag string, withdrawn boo
 	var e catalog.ReleasePatch
 	e.SetWithdrawn(withdrawn)
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
-		p, err := productNamed(ctx, tx, product)
-		if err == nil {
-			_, _, err = findRelease(ctx, tx, p, tag)
-		}
+		_, _, _, err := findRelease(ctx, tx, product, tag)
 		if err == nil {
 			r, done, err = s.editRelease(ctx, tx, product, tag, e)
 		}
@@ -117,11 +110,7 @@ func (s *Store) Withdraw(ctx context.Context, product, tag string, withdrawn boo
 // [ErrNotFound] if the product or the release does not exist.
 func (s *Store) ResetRelease(ctx context.Context, product, tag string) (r catalog.Release, removed bool, err error) {
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
-		p, err := productNamed(ctx, tx, product)
-		if err != nil {
-			return err
-		}
-		tag, stored, err := findRelease(ctx, tx, p, tag)
+		p, tag, stored, err := findRelease(ctx, tx, product, tag)
 		if err != nil {
 			return err
 		}
@@ -211,10 +200,8 @@ func (s *Store) setProduct(ctx context.Context, tx *sql.Tx, old product, p catal
 	}
 	revision, err := countChange(ctx, tx, old.id)
 	if err == nil {
-		_, err = tx.ExecContext(ctx, `UPDATE product SET title = $2, repo = $3, module = $4, download = $5, notes = $6, origins = $7, file = $8,
-			prefixes = $9, suffix = $10, versions = $11, min_age = $12, require_files = $13, channels = $14, upstreams = $15, notes_here = $16, links = $17,
-			aliases = $18, hosts = $19, dialects = $20, hidden = $21
-			WHERE id = $1`, append([]any{old.id}, productValues(p)...)...)
+		row := productValues(p)
+		_, err = tx.ExecContext(ctx, fmt.Sprintf("UPDATE product SET (%s) = %s WHERE id = $%d", productSettings, values(1, len(row), true), len(row)+1), append(row, old.id)...)
 	}
 	if err == nil && (old.Prefixes != p.Prefixes || old.Suffix != p.Suffix) { // the versions of all releases have changed
 		_, err = tx.ExecContext(ctx, "UPDATE release_layer SET revision = $2 WHERE product = $1 AND revision <> -1", old.id, revision)
@@ -232,8 +219,7 @@ func (s *Store) setProduct(ctx context.Context, tx *sql.Tx, old product, p catal
 // Counting them takes PostgreSQL as long as ten changes, so they are counted only if an
 // upper bound, in table setting, exceeds the limit.
 func checkReleases(ctx context.Context, tx *sql.Tx, more int64) error {
-	var bound int64
-	err := tx.QueryRowContext(ctx, "UPDATE setting SET value = value + $1 WHERE name = 'releases' RETURNING value", more).Scan(&bound)
+	bound, err := increase(ctx, tx, "releases", more)
 	if err != nil || bound <= catalog.MaxReleases {
 		return err
 	}
@@ -247,8 +233,7 @@ func checkReleases(ctx context.Context, tx *sql.Tx, more int64) error {
 
 // checkCount returns an error if a count plus more exceeds a limit.
 func checkCount(ctx context.Context, tx *sql.Tx, query string, more, most int64, what string) error {
-	var n int64
-	err := tx.QueryRowContext(ctx, query).Scan(&n)
+	n, err := queryValue[int64](ctx, tx, query)
 	if err == nil && n+more > most {
 		err = fmt.Errorf("%w: a store has at most %d %s; remove a product that is no longer needed, or use another store", ErrLimit, most, what)
 	}

@@ -69,15 +69,18 @@ func (r *daysReader) read(ctx context.Context, text string, days rollup.Range, a
 	}, text, slices.Concat([]any{r.product, days.From, days.To}, args)...)
 }
 
+func scanBuild(rows *sql.Rows) (id int64, b rollup.Build, err error) {
+	err = rows.Scan(&id, &b.Version, &b.OS, &b.Arch)
+	return id, b, err
+}
+
 // kept returns the builds with counts that keep selects.
 func (r *daysReader) kept(ctx context.Context, keep func(rollup.Build) bool) (all []rollup.BuildTotals, err error) {
 	if len(r.builds) == 0 {
 		return nil, nil
 	}
 	err = eachRow(ctx, r.tx, func(rows *sql.Rows) error {
-		var id int64
-		var b rollup.Build
-		err := rows.Scan(&id, &b.Version, &b.OS, &b.Arch)
+		id, b, err := scanBuild(rows)
 		if days := r.builds[id]; days != nil && err == nil && keep(b) {
 			days.Build = b
 			all = append(all, *days)

@@ -89,8 +89,6 @@ var (
 	postgresDialect = dialect{numbered: true, logByProduct: true, productCond: "product = $1 AND", size: "SELECT pg_database_size(current_database())"}
 )
 
-func (s *Store) numberedParams() bool { return s.numbered }
-
 // Open opens a store: the database at a postgres:// URL, or the SQLite file with that
 // name. If there is no store yet (no file, an empty file, or a database without tables),
 // Open creates one from schema, the text of schema.sql. It upgrades a store with an older
@@ -267,6 +265,28 @@ func scanValue[T any](rows *sql.Rows) (v T, err error) {
 	return v, err
 }
 
+// querySet returns the values of the rows of one column.
+func querySet[T comparable](ctx context.Context, q querier, text string, args ...any) (map[T]bool, error) {
+	set := map[T]bool{}
+	all, err := query(ctx, q, scanValue[T], text, args...)
+	for _, v := range all {
+		set[v] = true
+	}
+	return set, err
+}
+
+// queryOne returns the first row of a query, or missing if there is none.
+func queryOne[T any](ctx context.Context, q querier, missing error, scan func(*sql.Rows) (T, error), text string, args ...any) (v T, err error) {
+	all, err := query(ctx, q, scan, text, args...)
+	switch {
+	case err != nil:
+		return v, err
+	case len(all) == 0:
+		return v, missing
+	}
+	return all[0], nil
+}
+
 // queryValue returns the value of a row of one column. The error is sql.ErrNoRows if there
 // is no row.
 func queryValue[T any](ctx context.Context, q querier, text string, args ...any) (v T, err error) {
@@ -334,7 +354,12 @@ func setting(ctx context.Context, q querier, name string) (value int64, err erro
 
 // next increments a setting and returns the new value.
 func next(ctx context.Context, q querier, name string) (value int64, err error) {
-	return queryValue[int64](ctx, q, "UPDATE setting SET value = value + 1 WHERE name = $1 RETURNING value", name)
+	return increase(ctx, q, name, 1)
+}
+
+// increase adds to a setting and returns the new value.
+func increase(ctx context.Context, q querier, name string, by int64) (value int64, err error) {
+	return queryValue[int64](ctx, q, "UPDATE setting SET value = value + $2 WHERE name = $1 RETURNING value", name, by)
 }
 
 // checkSchema returns an error if the store is not relcheck's or has a newer schema. It

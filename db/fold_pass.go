@@ -21,7 +21,7 @@ type foldPass struct {
 func (s *Store) beginPass(ctx context.Context) (p foldPass, err error) {
 	p.failed = map[int64]bool{}
 	if s.logByProduct {
-		p.reported, err = productSet(ctx, s.read, `WITH RECURSIVE reported (product) AS (
+		p.reported, err = querySet[int64](ctx, s.read, `WITH RECURSIVE reported (product) AS (
 				SELECT MIN(product) FROM report
 			UNION ALL
 				SELECT (SELECT MIN(product) FROM report WHERE product > reported.product) FROM reported WHERE product IS NOT NULL
@@ -38,7 +38,7 @@ func (s *Store) beginPass(ctx context.Context) (p foldPass, err error) {
 		}
 		before.marked = before.seq
 	}
-	p.reported, err = productSet(ctx, s.read, "SELECT DISTINCT product FROM report WHERE seq > $1 AND seq <= $2", before.seq, p.end)
+	p.reported, err = querySet[int64](ctx, s.read, "SELECT DISTINCT product FROM report WHERE seq > $1 AND seq <= $2", before.seq, p.end)
 	if err == nil {
 		maps.Copy(p.reported, before.except)
 	}
@@ -70,15 +70,6 @@ func (s *Store) endPass(ctx context.Context, p foldPass) error {
 		s.folded.marked = p.end
 	}
 	return err
-}
-
-func productSet(ctx context.Context, q querier, text string, args ...any) (map[int64]bool, error) {
-	set := map[int64]bool{}
-	ids, err := query(ctx, q, scanValue[int64], text, args...)
-	for _, id := range ids {
-		set[id] = true
-	}
-	return set, err
 }
 
 // foldedSeq returns a seq up to which a product's reports are folded.

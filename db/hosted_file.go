@@ -92,7 +92,7 @@ func (s *Store) HostFile(ctx context.Context, product, tag string, f catalog.Hos
 		if err := deleteFrom(ctx, tx, []string{"hosted_file"}, "product = $1 AND tag = $2 AND url = $3 AND url <> '' AND name <> $4 AND NOT staged", key.product, key.tag, f.URL, f.Name); err != nil {
 			return "", "", err
 		}
-		rows := newInserter(tx, s.numberedParams(), insertHosted, replaceHosted+"false")
+		rows := newInserter(tx, s.numbered, insertHosted, replaceHosted+"false")
 		defer rows.close()
 		if err := rows.add(ctx, hostedValues(key, &f, false)...); err != nil {
 			return "", "", err
@@ -119,11 +119,7 @@ func (s *Store) UnhostFile(ctx context.Context, product, tag, name string) error
 // changed nothing.
 func (s *Store) changeHosted(ctx context.Context, product, tag string, change func(*sql.Tx, releaseKey, *storedRelease) (action, detail string, err error)) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error {
-		p, err := productNamed(ctx, tx, product)
-		if err != nil {
-			return err
-		}
-		tag, stored, err := findRelease(ctx, tx, p, tag)
+		p, tag, stored, err := findRelease(ctx, tx, product, tag)
 		if err != nil {
 			return err
 		}
@@ -178,15 +174,11 @@ func (s *Store) HostedFiles(ctx context.Context) iter.Seq2[HostedFile, error] {
 
 // HostedContents returns the SHA-256 of all hosted files, also of staged ones.
 func (s *Store) HostedContents(ctx context.Context) (map[string]bool, error) {
-	sums, err := query(ctx, s.read, scanValue[string], "SELECT DISTINCT sha256 FROM hosted_file")
+	sums, err := querySet[string](ctx, s.read, "SELECT DISTINCT sha256 FROM hosted_file")
 	if err != nil {
 		return nil, fmt.Errorf("read hosted files: %w", s.explain(err))
 	}
-	all := make(map[string]bool, len(sums))
-	for _, sum := range sums {
-		all[sum] = true
-	}
-	return all, nil
+	return sums, nil
 }
 
 // MarkDamaged records the time at which content was found damaged. If at is zero, it records

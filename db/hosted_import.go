@@ -66,32 +66,14 @@ func (p *releaseImport) stageAll(ctx context.Context, st *stage) (staged bool, e
 
 // stageHosted stages new hosted files.
 func (p *releaseImport) stageHosted(ctx context.Context, st *stage) error {
-	for added := p.hosted.added; len(added) > 0; {
-		left := added
-		err := p.chunk(ctx, func(tx *sql.Tx, enough func() bool) error {
-			if err := st.renew(ctx, tx); err != nil {
-				return err
-			}
-			for left = added; len(left) > 0 && !enough(); {
-				page := left[:min(len(left), 100)]
-				left = left[len(page):]
-				if err := p.writeHosted(ctx, tx, p.of.id, page, " ON CONFLICT (product, tag, name) DO NOTHING"); err != nil { // changed meanwhile
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		added = left
-	}
-	return nil
+	return stageRows(ctx, p.Store, st, p.hosted.added, 100, func(tx *sql.Tx, page []hostedRow) error {
+		return p.writeHosted(ctx, tx, p.of.id, page, " ON CONFLICT (product, tag, name) DO NOTHING") // changed meanwhile
+	})
 }
 
 // writeHosted stages hosted files. then is the action for existing rows.
 func (s *Store) writeHosted(ctx context.Context, tx *sql.Tx, product int64, files []hostedRow, then string) error {
-	rows := newInserter(tx, s.numberedParams(), insertHosted, then)
+	rows := newInserter(tx, s.numbered, insertHosted, then)
 	defer rows.close()
 	for _, f := range files {
 		if err := rows.add(ctx, hostedValues(releaseKey{product, f.tag}, &f.HostedFile, true)...); err != nil {

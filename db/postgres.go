@@ -290,7 +290,7 @@ func (p *postgres) explain(err error) error { return explainPostgres(err) }
 // explainPostgres shortens an error. Connection errors list every attempt, with and without
 // TLS, on a line of its own.
 func explainPostgres(err error) error {
-	if e := (*pgconn.PgError)(nil); errors.As(err, &e) && errors.As(err, new(*pgconn.ConnectError)) {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && errors.As(err, new(*pgconn.ConnectError)) {
 		return e
 	}
 	if errors.As(err, new(*pgconn.ConnectError)) {
@@ -344,7 +344,7 @@ const (
 
 // pgCode returns the SQLSTATE of an error that PostgreSQL reported, or "".
 func pgCode(err error) string {
-	if e := (*pgconn.PgError)(nil); errors.As(err, &e) {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return e.Code
 	}
 	return ""

@@ -179,12 +179,12 @@ func insertProduct(ctx context.Context, tx *sql.Tx, p catalog.Product) (id int64
 	if id, err = next(ctx, tx, "product"); err != nil {
 		return 0, err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO product (id, title, repo, module, download, notes, origins, file, prefixes, suffix, versions, min_age, require_files, channels, upstreams, notes_here, links, aliases, hosts, dialects, hidden, name)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`, append(append([]any{id}, productValues(p)...), p.Name)...)
+	row := append([]any{id, p.Name}, productValues(p)...)
+	_, err = tx.ExecContext(ctx, "INSERT INTO product ("+productColumns+") VALUES "+values(1, len(row), true), row...)
 	return id, err
 }
 
-// productValues returns the values of the columns of a product that can be changed.
+// productValues returns the values of productSettings.
 func productValues(p catalog.Product) []any {
 	return []any{p.Title, p.Repo, p.Module, p.Download, p.Notes, p.Origins, p.File, p.Prefixes, p.Suffix, p.Match, int64(p.MinAge / time.Second), p.RequireFiles, p.Channels,
 		p.Upstreams, p.NotesHere, p.Links, p.Aliases, p.Hosts, p.Dialects, p.Hidden}
@@ -196,18 +196,19 @@ func checkRepo(ctx context.Context, tx *sql.Tx, p catalog.Product) error {
 	if p.Repo == "" {
 		return nil
 	}
-	other, err := queryValue[string](ctx, tx, "SELECT name FROM product WHERE lower(repo) = lower($1) AND name <> $2", p.Repo, p.Name)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return nil
-	case err == nil:
+	other, err := queryOne(ctx, tx, nil, scanValue[string], "SELECT name FROM product WHERE lower(repo) = lower($1) AND name <> $2", p.Repo, p.Name)
+	if other != "" {
 		err = catalog.InUse("repo", "repository %s belongs to product %s", p.Repo, other)
 	}
 	return err
 }
 
-// productColumns are the columns that scanProduct scans.
-const productColumns = "id, name, title, repo, module, download, notes, origins, file, prefixes, suffix, versions, min_age, require_files, channels, upstreams, notes_here, links, aliases, hosts, dialects, hidden"
+const (
+	// productSettings are the columns of a product that can be changed.
+	productSettings = "title, repo, module, download, notes, origins, file, prefixes, suffix, versions, min_age, require_files, channels, upstreams, notes_here, links, aliases, hosts, dialects, hidden"
+	// productColumns are the columns that scanProduct scans.
+	productColumns = "id, name, " + productSettings
+)
 
 func scanProduct(rows *sql.Rows) (p product, err error) {
 	var minAge int64
@@ -240,24 +241,13 @@ func sortProducts(all []product) {
 }
 
 // productID returns the ID of a product. The error wraps ErrNotFound if it does not exist.
-func productID(ctx context.Context, q querier, name string) (id int64, err error) {
-	id, err = queryValue[int64](ctx, q, "SELECT id FROM product WHERE name = $1", name)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = noProduct(name)
-	}
-	return id, err
+func productID(ctx context.Context, q querier, name string) (int64, error) {
+	return queryOne(ctx, q, noProduct(name), scanValue[int64], "SELECT id FROM product WHERE name = $1", name)
 }
 
 // productNamed returns a product. The error wraps ErrNotFound if it does not exist.
-func productNamed(ctx context.Context, q querier, name string) (p product, err error) {
-	found, err := query(ctx, q, scanProduct, "SELECT "+productColumns+" FROM product WHERE name = $1", name)
-	if err == nil && len(found) == 0 {
-		err = noProduct(name)
-	}
-	if err != nil {
-		return p, err
-	}
-	return found[0], nil
+func productNamed(ctx context.Context, q querier, name string) (product, error) {
+	return queryOne(ctx, q, noProduct(name), scanProduct, "SELECT "+productColumns+" FROM product WHERE name = $1", name)
 }
 
 // cleanTitle removes unprintable characters from a title. Older versions of relcheck

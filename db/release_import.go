@@ -195,24 +195,10 @@ func (p *releaseImport) stage(ctx context.Context, st *stage, added []storedLaye
 			p.changes[r.tag].rows[i].id = r.id
 		}
 	}
-	for err == nil && len(added) > 0 {
-		left := added
-		err = p.chunk(ctx, func(tx *sql.Tx, enough func() bool) error {
-			if err := st.renew(ctx, tx); err != nil {
-				return err
-			}
-			for left = added; len(left) > 0 && !enough(); {
-				page := left[:min(len(left), 50)]
-				left = left[len(page):]
-				if err := p.stagePage(ctx, tx, page); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		added = left
+	if err != nil {
+		return err
 	}
-	return err
+	return stageRows(ctx, p.Store, st, added, 50, func(tx *sql.Tx, page []storedLayer) error { return p.stagePage(ctx, tx, page) })
 }
 
 // stagePage stages new releases that were not added meanwhile.

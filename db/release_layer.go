@@ -159,7 +159,7 @@ func (s *Store) writeLayers(ctx context.Context, tx *sql.Tx, rows []storedLayer,
 	if err := assignIDs(ctx, tx, rows); err != nil {
 		return err
 	}
-	layers := newInserter(tx, s.numberedParams(), `INSERT INTO release_layer
+	layers := newInserter(tx, s.numbered, `INSERT INTO release_layer
 		(product, tag, layer, id, title, notes, body, created, published, prerelease, withdrawn, reason, list, gone, revision) VALUES `,
 		` ON CONFLICT (product, tag, layer) DO UPDATE SET id = excluded.id, title = excluded.title, notes = excluded.notes, body = COALESCE(excluded.body, release_layer.body),
 			created = excluded.created, published = excluded.published, prerelease = excluded.prerelease, withdrawn = excluded.withdrawn,
@@ -234,8 +234,7 @@ func nextIDs(ctx context.Context, tx *sql.Tx, name string, n int64) (first int64
 	if n == 0 {
 		return 0, nil
 	}
-	var last int64
-	err = tx.QueryRowContext(ctx, "UPDATE setting SET value = value + $2 WHERE name = $1 RETURNING value", name, n).Scan(&last)
+	last, err := increase(ctx, tx, name, n)
 	return last - n + 1, err
 }
 
@@ -253,7 +252,7 @@ func (s *Store) writeFiles(ctx context.Context, tx *sql.Tx, rows []storedLayer) 
 			}
 		}
 	}
-	files := newInserter(tx, s.numberedParams(), "INSERT INTO file_layer (product, tag, layer, name, os, arch, id, url, size, sha256, sha512, media_type, gone) VALUES ",
+	files := newInserter(tx, s.numbered, "INSERT INTO file_layer (product, tag, layer, name, os, arch, id, url, size, sha256, sha512, media_type, gone) VALUES ",
 		` ON CONFLICT (product, tag, layer, name, os, arch) DO UPDATE SET url = excluded.url, size = excluded.size, sha256 = excluded.sha256,
 			sha512 = excluded.sha512, media_type = excluded.media_type, gone = false`)
 	defer files.close()

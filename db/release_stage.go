@@ -98,6 +98,28 @@ func (s *Store) abandonStage(ctx context.Context, st *stage) {
 	s.update(context.WithoutCancel(ctx), "UPDATE stage SET at = 0 WHERE id = $1", st.id)
 }
 
+// stageRows calls write with pages of rows, in transactions of a long change that keep the
+// stage.
+func stageRows[T any](ctx context.Context, s *Store, st *stage, rows []T, page int, write func(*sql.Tx, []T) error) error {
+	for len(rows) > 0 {
+		var left []T
+		err := s.chunk(ctx, func(tx *sql.Tx, enough func() bool) error {
+			err := st.renew(ctx, tx)
+			for left = rows; err == nil && len(left) > 0 && !enough(); {
+				n := min(len(left), page)
+				err = write(tx, left[:n])
+				left = left[n:]
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		rows = left
+	}
+	return nil
+}
+
 // emptyStage removes the staged rows of a product.
 func (s *Store) emptyStage(ctx context.Context, st *stage, product int64) error {
 	more, err := queryValue[bool](ctx, s.read, `SELECT EXISTS (SELECT 1 FROM release_layer WHERE product = $1 AND revision = -1)

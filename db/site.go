@@ -67,14 +67,8 @@ func scanSiteProduct(rows *sql.Rows) (p storedSiteProduct, err error) {
 // siteNamed returns a site without its products. The error wraps [ErrNotFound] if it does
 // not exist.
 func siteNamed(ctx context.Context, q querier, name string) (storedSite, error) {
-	found, err := query(ctx, q, scanSite, "SELECT "+siteColumns+" FROM site WHERE name = $1", name)
-	if err == nil && len(found) == 0 {
-		err = fmt.Errorf("site %s: %w; list the sites with relcheck site list", name, ErrNotFound)
-	}
-	if err != nil {
-		return storedSite{}, err
-	}
-	return found[0], nil
+	missing := fmt.Errorf("site %s: %w; list the sites with relcheck site list", name, ErrNotFound)
+	return queryOne(ctx, q, missing, scanSite, "SELECT "+siteColumns+" FROM site WHERE name = $1", name)
 }
 
 // RenameSite renames a site. Later bundles of its store do not change the name. The error

@@ -85,9 +85,7 @@ func (m cellMap) addTotals(t *rollup.Totals) {
 func (s *Store) addHeaps(ctx context.Context, m cellMap, product int64, r rollup.Range) error {
 	builds := map[int64]rollup.Build{}
 	err := eachRow(ctx, s.read, func(rows *sql.Rows) error {
-		var id int64
-		var b rollup.Build
-		err := rows.Scan(&id, &b.Version, &b.OS, &b.Arch)
+		id, b, err := scanBuild(rows)
 		builds[id] = b
 		return err
 	}, "SELECT id, version, os, arch FROM build WHERE product = $1", product)

@@ -43,7 +43,7 @@ func (s *Store) CheckStatistics(ctx context.Context, now time.Time, progress fun
 		c.builds, err = buildNames(ctx, s.read)
 	}
 	if err == nil {
-		err = s.read.QueryRowContext(ctx, "SELECT count(*) FROM report").Scan(&total)
+		total, err = queryValue[int64](ctx, s.read, "SELECT count(*) FROM report")
 	}
 	if err == nil {
 		err = c.readLog(ctx, func(done int64) { progress(done, max(done, total)) })

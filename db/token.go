@@ -3,7 +3,6 @@ package db
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
@@ -71,11 +70,9 @@ func (s *Store) oneToken(ctx context.Context, where string, args ...any) (*acces
 // if the token does not exist.
 func (s *Store) RevokeToken(ctx context.Context, id string, now time.Time) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error {
-		revoked, err := queryValue[sql.NullInt64](ctx, tx, "SELECT revoked FROM token WHERE id = $1", id)
-		switch {
-		case errors.Is(err, sql.ErrNoRows):
-			return fmt.Errorf("token %s: %w; list the tokens with relcheck token list", id, ErrNotFound)
-		case err != nil || revoked.Valid:
+		missing := fmt.Errorf("token %s: %w; list the tokens with relcheck token list", id, ErrNotFound)
+		revoked, err := queryOne(ctx, tx, missing, scanValue[sql.NullInt64], "SELECT revoked FROM token WHERE id = $1", id)
+		if err != nil || revoked.Valid {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, "UPDATE token SET revoked = $2 WHERE id = $1", id, now.Unix()); err != nil {

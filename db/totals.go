@@ -108,19 +108,9 @@ func (r *totalsReader) readKnown(ctx context.Context) error {
 			UNION ALL SELECT MAX(day) FROM rollup WHERE product = $1 AND span = 1
 			UNION ALL SELECT MIN(day) FROM checks WHERE product = $1
 			UNION ALL SELECT MAX(day) FROM checks WHERE product = $1) AS days`, r.product).Scan(&from, &to, &at, &first, &last)
-	r.totals.Known, r.totals.Remembered = rollup.Range{From: 0, To: -1}, rollup.Range{From: 0, To: -1}
-	if from.Valid {
-		r.totals.Known = rollup.Range{From: rollup.Day(from.Int64), To: rollup.Day(to.Int64)}
-	}
-	if first.Valid { // may be newer than the newest folded report
-		r.totals.Remembered = rollup.Range{From: rollup.Day(first.Int64), To: rollup.Day(last.Int64)}
-		if from.Valid {
-			r.totals.Known.From = min(r.totals.Known.From, r.totals.Remembered.From)
-			r.totals.Known.To = max(r.totals.Known.To, r.totals.Remembered.To)
-		} else {
-			r.totals.Known = r.totals.Remembered
-		}
-	}
+	extend(&r.totals.Known, from, to)
+	extend(&r.totals.Known, first, last) // may be newer than the newest folded report
+	extend(&r.totals.Remembered, first, last)
 	if at.Int64 > 0 {
 		r.totals.AsOf = time.Unix(at.Int64, 0).UTC()
 		r.foldedTo = rollup.DayOf(r.totals.AsOf)
@@ -133,9 +123,8 @@ func (r *totalsReader) readKnown(ctx context.Context) error {
 func (r *totalsReader) readBuilds(ctx context.Context, keep func(rollup.Build) bool) error {
 	days := rollup.Range{From: min(r.totals.Range.Previous().From, r.totals.Range.Last(28).Previous().From), To: r.totals.Range.To}
 	return eachRow(ctx, r.tx, func(rows *sql.Rows) error {
-		var id int64
-		var b rollup.Build
-		if err := rows.Scan(&id, &b.Version, &b.OS, &b.Arch); err != nil {
+		id, b, err := scanBuild(rows)
+		if err != nil {
 			return err
 		}
 		r.totals.Seen = append(r.totals.Seen, b)

@@ -59,14 +59,10 @@ func (s *Store) trustKey(ctx context.Context, key string, products []string, cou
 // [ErrNotFound] if the key was never trusted.
 func (s *Store) RevokeKey(ctx context.Context, key string, now time.Time) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error {
-		revoked, err := query(ctx, tx, scanValue[int64], "SELECT revoked FROM trusted_key WHERE key = $1", key)
-		switch {
-		case err != nil:
+		missing := fmt.Errorf("key %s: %w; list the keys with relcheck key list", keyName(key), ErrNotFound)
+		revoked, err := queryOne(ctx, tx, missing, scanValue[int64], "SELECT revoked FROM trusted_key WHERE key = $1", key)
+		if err != nil || revoked != 0 {
 			return err
-		case len(revoked) == 0:
-			return fmt.Errorf("key %s: %w; list the keys with relcheck key list", keyName(key), ErrNotFound)
-		case revoked[0] != 0:
-			return nil
 		}
 		if _, err := tx.ExecContext(ctx, "UPDATE trusted_key SET revoked = $2 WHERE key = $1", key, now.Unix()); err != nil {
 			return err

@@ -151,10 +151,8 @@ func (s *Store) ClaimSync(ctx context.Context, product string, id int64, now, un
 
 // EndSync gives up the claim of a sync, so that the next one need not wait.
 func (s *Store) EndSync(ctx context.Context, id int64) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "DELETE FROM sync_claim WHERE id = $1", id)
-		return err
-	})
+	_, err := s.update(ctx, "DELETE FROM sync_claim WHERE id = $1", id)
+	return err
 }
 
 // requireClaim returns an error unless the sync still has its claim. It locks the claim

@@ -92,7 +92,7 @@ func checkChannels(list string) error {
 		if i > 0 && c.Name == channels[i-1].Name {
 			return fieldErrorf("channels", "channel %s is listed twice", c.Name)
 		}
-		if m := (*FieldError)(nil); errors.As(c.Check(), &m) {
+		if m, ok := errors.AsType[*FieldError](c.Check()); ok {
 			return fieldErrorf("channels", "%s", m.Text)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"relcheck/checker/bundle"
 	"relcheck/checker/stats"
 	"relcheck/db"
+	"relcheck/db/backup"
 )
 
 func bundleCommand(streams IO) *cobra.Command {
@@ -95,8 +97,8 @@ func (t trustedKeys) keysOf(ids []string) (texts []string) {
 
 // explain adds advice to an error about the signature of a bundle.
 func (t trustedKeys) explain(err error) error {
-	untrusted := new(bundle.UntrustedError)
-	if !errors.As(err, &untrusted) {
+	untrusted, ok := errors.AsType[*bundle.UntrustedError](err)
+	if !ok {
 		return err
 	}
 	for _, key := range untrusted.Keys {
@@ -108,6 +110,30 @@ func (t trustedKeys) explain(err error) error {
 		return fmt.Errorf("%w, and this store trusts no key: trust one with relcheck key trust", err)
 	}
 	return fmt.Errorf("%w: if you know the key, trust it with relcheck key trust", err)
+}
+
+// writeBundle calls write with a new file, which appears when it is complete.
+func writeBundle(ctx context.Context, file string, write func(io.Writer) error) error {
+	pending, err := backup.NewPendingFile(file, filepath.Dir(file))
+	if err != nil {
+		return err
+	}
+	defer pending.Discard()
+	out, err := os.OpenFile(pending.Path, os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		return err
+	}
+	if err = out.Chmod(0o644); err == nil { // it contains nothing secret
+		err = write(out)
+	}
+	err = errors.Join(err, out.Close())
+	switch {
+	case err == nil:
+		err = pending.Commit()
+	case ctx.Err() != nil:
+		return errors.New("interrupted: nothing was written")
+	}
+	return explainDisk(err)
 }
 
 // bundleFile is an open bundle.

@@ -2,11 +2,8 @@ package command
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,7 +13,6 @@ import (
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/rollup"
 	"relcheck/db"
-	"relcheck/db/backup"
 )
 
 const (
@@ -97,28 +93,20 @@ func (w *countsWriter) create(ctx context.Context, file string, products []strin
 	if _, err := w.store.Fold(ctx); err != nil {
 		return fmt.Errorf("the last day may be incomplete: %w", err)
 	}
-	pending, err := backup.NewPendingFile(file, filepath.Dir(file))
+	var id string
+	err = writeBundle(ctx, file, func(out io.Writer) (err error) {
+		id, err = w.write(ctx, out, h, products)
+		return err
+	})
 	if err != nil {
 		return err
-	}
-	defer pending.Discard()
-	id, err := w.write(ctx, pending.Path, h, products)
-	if err != nil && ctx.Err() != nil {
-		return errors.New("interrupted: nothing was written")
-	}
-	if err == nil {
-		err = pending.Commit()
-	}
-	if err != nil {
-		return explainDisk(err)
 	}
 	fmt.Fprintf(w.out, "created %s: bundle %s with counts of site %s from %s to %s, %s, %s\n",
 		file, shortID(id), h.Site.Name, w.first, h.Site.Through, count(w.products, "product"), count(w.cells, "row"))
 	return nil
 }
 
-// write writes the bundle to a file.
-func (w *countsWriter) write(ctx context.Context, file string, h bundle.Header, products []string) (id string, err error) {
+func (w *countsWriter) write(ctx context.Context, out io.Writer, h bundle.Header, products []string) (id string, err error) {
 	names, err := productsOrAll(ctx, w.store, products)
 	if err != nil {
 		return "", err
@@ -143,14 +131,6 @@ func (w *countsWriter) write(ctx context.Context, file string, h bundle.Header, 
 	}
 	if w.cells == 0 {
 		return "", fmt.Errorf("no product has counts of at least %d until %s", w.threshold, h.Site.Through)
-	}
-	out, err := os.OpenFile(file, os.O_WRONLY|os.O_TRUNC, 0)
-	if err != nil {
-		return "", err
-	}
-	defer closing(out, &err)
-	if err := out.Chmod(0o644); err != nil { // as relcheck bundle create
-		return "", err
 	}
 	return b.Write(out, h, w.signer, nil, nil)
 }

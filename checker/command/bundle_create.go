@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -19,7 +17,6 @@ import (
 	"relcheck/checker/catalog"
 	"relcheck/checker/mirror"
 	"relcheck/db"
-	"relcheck/db/backup"
 )
 
 // createOptions are the flags of relcheck bundle create.
@@ -128,24 +125,17 @@ func (w *bundleWriter) create(ctx context.Context, file string) (err error) {
 		defer w.base.Close()
 		h.Base = w.base.ID
 	}
-	pending, err := backup.NewPendingFile(file, filepath.Dir(file))
-	if err != nil {
+	var id string
+	var size bundle.Size
+	err = writeBundle(ctx, file, func(out io.Writer) (err error) {
+		id, size, err = w.write(ctx, out, h)
 		return err
-	}
-	defer pending.Discard()
-	id, size, err := w.write(ctx, pending.Path, h)
+	})
 	w.progress.clear()
-	if err != nil && ctx.Err() != nil {
-		return errors.New("interrupted: nothing was written")
-	}
 	if err == nil {
-		err = pending.Commit()
+		w.summary(file, id, h, size)
 	}
-	if err != nil {
-		return explainDisk(err)
-	}
-	w.summary(file, id, h, size)
-	return nil
+	return err
 }
 
 // openBase opens the bundle whose files are left out. This store must have created it, with
@@ -169,8 +159,7 @@ func (w *bundleWriter) openBase(ctx context.Context, store string) error {
 	return nil
 }
 
-// write writes the bundle to a file.
-func (w *bundleWriter) write(ctx context.Context, file string, h bundle.Header) (id string, size bundle.Size, err error) {
+func (w *bundleWriter) write(ctx context.Context, out io.Writer, h bundle.Header) (id string, size bundle.Size, err error) {
 	names, err := productsOrAll(ctx, w.store, w.products)
 	if err != nil {
 		return "", size, err
@@ -203,14 +192,6 @@ func (w *bundleWriter) write(ctx context.Context, file string, h bundle.Header) 
 		size.Add(c)
 	}
 	w.progress.total = size.Bytes
-	out, err := os.OpenFile(file, os.O_WRONLY|os.O_TRUNC, 0)
-	if err != nil {
-		return "", size, err
-	}
-	defer closing(out, &err)
-	if err := out.Chmod(0o644); err != nil { // it contains nothing secret
-		return "", size, err
-	}
 	id, err = b.Write(out, h, w.signer, contents, func(sum string) (io.ReadCloser, error) {
 		f, err := w.folder.Get(sum)
 		return countedReader{ctx, f, &w.progress}, err

@@ -81,7 +81,7 @@ func Run(ctx context.Context, args []string, streams IO) int {
 		return 0
 	}
 	status := statusFailed
-	if e := (exit{}); errors.As(err, &e) {
+	if e, ok := errors.AsType[exit](err); ok {
 		status = e.status
 	} else if !started { // cobra did not accept the arguments
 		status = statusUsage
@@ -101,8 +101,8 @@ func Run(ctx context.Context, args []string, streams IO) int {
 
 // errorText returns an error's text, with a hint in place of package strconv's message.
 func errorText(err error) string {
-	number := (*strconv.NumError)(nil)
-	if !errors.As(err, &number) {
+	number, ok := errors.AsType[*strconv.NumError](err)
+	if !ok {
 		return err.Error()
 	}
 	hint := "enter a whole number"

@@ -58,7 +58,7 @@ medium. If upstream has a checksum for this name, the file must match it.`,
 			return err
 		}
 		h := catalog.HostedFile{Name: name, SHA256: strings.Repeat("0", 64), SHA512: want.SHA512, Verified: want.HasChecksum(), Fetched: time.Now()}
-		if m := (*catalog.FieldError)(nil); errors.As(h.Check(), &m) { // of the name, before a large file is read
+		if m, ok := errors.AsType[*catalog.FieldError](h.Check()); ok { // of the name, before a large file is read
 			return usageError("--name: %s", m.Text)
 		}
 		content, err := f.Add(ctx, file, want)

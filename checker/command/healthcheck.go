@@ -55,9 +55,6 @@ func healthURL(listen string, secure bool) (string, error) {
 		return "", fmt.Errorf("--listen: %w: give the address of relcheck serve --listen", err)
 	}
 	u := url.URL{Scheme: "http", Host: net.JoinHostPort(reachable(host), port), Path: "/readyz"}
-	if host == "" {
-		u.Host = net.JoinHostPort("localhost", port)
-	}
 	if secure {
 		u.Scheme = "https"
 	}
@@ -91,7 +88,7 @@ func unwrapped(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if e := (*url.Error)(nil); errors.As(err, &e) {
+	if e, ok := errors.AsType[*url.Error](err); ok {
 		return e.Err
 	}
 	return err

@@ -11,9 +11,6 @@ import (
 	"relcheck/checker/manual"
 )
 
-// maxProse is the maximum width of prose in columns. Longer lines are hard to read.
-const maxProse = 100
-
 // printReference prints the help of a command, and then of the commands below it, in Markdown.
 func printReference(out io.Writer, c *cobra.Command) error {
 	if c.Hidden {
@@ -62,6 +59,6 @@ func printMarkdown(out io.Writer, markdown string) error {
 func printRendered(out io.Writer, markdown string) error {
 	s := newScreen(out)
 	heading := func(text string) string { return s.styled(newText(text), bold).string }
-	_, err := io.WriteString(out, manual.Text(markdown, min(s.width, maxProse), heading))
+	_, err := io.WriteString(out, manual.Text(markdown, min(s.width, proseWidth), heading))
 	return err
 }

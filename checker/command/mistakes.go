@@ -93,8 +93,8 @@ func commandsNamed(cmd *cobra.Command, name string) (all []*cobra.Command) {
 
 // unknownFlag adds to an error about a flag what is probably meant.
 func unknownFlag(cmd *cobra.Command, err error) error {
-	unknown := (*pflag.NotExistError)(nil)
-	if !errors.As(err, &unknown) || unknown.GetSpecifiedShortnames() != "" {
+	unknown, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok || unknown.GetSpecifiedShortnames() != "" {
 		return err
 	}
 	name := unknown.GetSpecifiedName()

@@ -52,9 +52,6 @@ func (o *serveOptions) policy(ctx context.Context) (privacy.Config, error) {
 		if err != nil {
 			return privacy.Config{}, usageError("--listen: %v", err)
 		}
-		if host == "" {
-			host = "localhost"
-		}
 		base = scheme + "://" + net.JoinHostPort(reachable(host), port)
 	}
 	store, database, err := db.PublicName(o.db)

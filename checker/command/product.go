@@ -35,7 +35,6 @@ release.`
 
 func productAdd(streams IO) *cobra.Command {
 	var path, preset string
-	flags := newProductFlags()
 	c := &cobra.Command{
 		Use:   "add [NAME]",
 		Short: "Add a product.",
@@ -52,7 +51,7 @@ presets with relcheck preset list.
 			if err != nil {
 				return err
 			}
-			p, err := flags.patch(cmd).Apply(base)
+			p, err := productPatch(cmd).Apply(base)
 			if err != nil {
 				return flagError(err)
 			}
@@ -84,7 +83,7 @@ presets with relcheck preset list.
 		},
 	}
 	dbFlag(c, &path)
-	flags.add(c)
+	productFlags(c)
 	c.Flags().StringVar(&preset, "preset", "", "`preset` with the settings of a known program")
 	return c
 }
@@ -117,7 +116,6 @@ func printDialectHints(ctx context.Context, s *db.Store, name string, w io.Write
 }
 
 func productSet(streams IO) *cobra.Command {
-	flags := newProductFlags()
 	c := &cobra.Command{
 		Use:   "set NAME",
 		Short: "Change a product.",
@@ -125,9 +123,9 @@ func productSet(streams IO) *cobra.Command {
 		Example: `  relcheck product set myapp --repo me/myapp
   relcheck product set myapp --tag-prefix cli/ --match '<2000' --min-age 24h`,
 	}
-	flags.add(c)
+	productFlags(c)
 	return existingStoreCommand(c, func(ctx context.Context, s *db.Store, args []string) error {
-		patch := flags.patch(c)
+		patch := productPatch(c)
 		if len(patch) == 0 {
 			return usageError("nothing to change: give a flag such as --title")
 		}
@@ -182,7 +180,7 @@ func productShow(streams IO) *cobra.Command {
 			return err
 		}
 		if asJSON {
-			return printJSON(streams, productDocument(p, ranked, staleAfter))
+			return printJSON(streams, server.ProductDocument(*p, unranked(ranked), time.Now(), staleAfter))
 		}
 		var rows [][]string
 		for _, name := range catalog.ProductFields {
@@ -205,11 +203,6 @@ func productShow(streams IO) *cobra.Command {
 	staleFlag(c, &staleAfter)
 	jsonFlag(c, &asJSON)
 	return c
-}
-
-// productDocument describes a product in JSON.
-func productDocument(p *catalog.Product, ranked []*catalog.Ranked, staleAfter time.Duration) any {
-	return server.ProductDocument(*p, unranked(ranked), time.Now(), staleAfter)
 }
 
 // unranked returns releases without their order.
@@ -250,9 +243,9 @@ func printFreshness(streams IO, p *catalog.Product, staleAfter time.Duration) er
 
 // flagError returns an error of a field as a usage error that names its flag.
 func flagError(err error) error {
-	m := (*catalog.FieldError)(nil)
+	m, ok := errors.AsType[*catalog.FieldError](err)
 	switch {
-	case !errors.As(err, &m):
+	case !ok:
 		return err
 	case m.Field == "name" || m.Field == "version":
 		return usageError("%s", m.Text)

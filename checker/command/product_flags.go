@@ -2,11 +2,10 @@ package command
 
 import (
 	"cmp"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"relcheck/checker/catalog"
 )
@@ -19,29 +18,8 @@ var flagNames = map[string]string{"origins": "origin", "tag_prefixes": "tag-pref
 // flagOf returns the name of the flag for a field of a product or release.
 func flagOf(field string) string { return cmp.Or(flagNames[field], field) }
 
-// productFlags are flags for the fields of a product.
-type productFlags struct {
-	texts map[string]*string
-	lists map[string]*[]string
-	bools map[string]*bool
-}
-
-func newProductFlags() *productFlags {
-	f := &productFlags{texts: map[string]*string{}, lists: map[string]*[]string{}, bools: map[string]*bool{}}
-	for _, name := range []string{"title", "repo", "download", "notes", "file", "release_suffix", "match", "min_age", "links"} {
-		f.texts[name] = new(string)
-	}
-	for _, name := range []string{"module", "origins", "tag_prefixes", "upstreams", "aliases", "hosts", "dialects"} {
-		f.lists[name] = new([]string)
-	}
-	for _, name := range []string{"require_files", "notes_here", "hidden"} {
-		f.bools[name] = new(bool)
-	}
-	return f
-}
-
-// add adds the flags to a command.
-func (f *productFlags) add(c *cobra.Command) {
+// productFlags adds flags for the fields of a product to a command.
+func productFlags(c *cobra.Command) {
 	for name, usage := range map[string]string{
 		"title":          "display name (default: NAME)",
 		"repo":           "`OWNER/REPO` under which clients of GitHub's API request the product",
@@ -53,7 +31,7 @@ func (f *productFlags) add(c *cobra.Command) {
 		"links":          "`target` of links to files: hosted, upstream, or hosted-only, which never links to other servers (default: hosted)",
 		"min_age":        "`time` from the publication of a release to its first offer, such as 24h or 7d",
 	} {
-		c.Flags().StringVar(f.texts[name], flagOf(name), "", usage)
+		c.Flags().String(flagOf(name), "", usage)
 	}
 	for name, usage := range map[string]string{
 		"module":       "Go module `path`, for relcheck release sync; can be repeated",
@@ -64,39 +42,34 @@ func (f *productFlags) add(c *cobra.Command) {
 		"dialects":     "`dialect` of other update clients that the product answers, see relcheck dialect list; can be repeated",
 		"tag_prefixes": "`prefix` of the product's tags, such as cli/; other tags belong to other components; can be repeated, also with '' for tags without a prefix",
 	} {
-		c.Flags().StringArrayVar(f.lists[name], flagOf(name), nil, usage)
+		c.Flags().StringArray(flagOf(name), nil, usage)
 	}
 	for name, usage := range map[string]string{
 		"require_files": "offer a release once it has files for the platforms of the previous release, or after 24h",
 		"notes_here":    "link to release notes on the pages of relcheck",
 		"hidden":        "leave the product out of the lists of pages",
 	} {
-		c.Flags().BoolVar(f.bools[name], flagOf(name), false, usage)
+		c.Flags().Bool(flagOf(name), false, usage)
 	}
 }
 
-// patch returns the changes of the flags that were given.
-func (f *productFlags) patch(c *cobra.Command) catalog.ProductPatch {
+// productPatch returns the changes of the flags that were given.
+func productPatch(c *cobra.Command) catalog.ProductPatch {
 	changes := catalog.ProductPatch{}
-	for name, value := range f.texts {
-		if c.Flags().Changed(flagOf(name)) {
-			changes[name] = *value
+	for _, name := range catalog.ProductFields {
+		f := c.Flags().Lookup(flagOf(name))
+		if f == nil || !f.Changed {
+			continue
 		}
-	}
-	for name, list := range f.lists {
-		if c.Flags().Changed(flagOf(name)) {
-			values := slices.Clone(*list)
+		changes[name] = f.Value.String()
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values := list.GetSlice()
 			for i, value := range values {
 				if name == "tag_prefixes" && value == "" && len(values) > 1 {
 					values[i] = "v" // stands for tags without a prefix
 				}
 			}
 			changes[name] = strings.Join(values, " ")
-		}
-	}
-	for name, value := range f.bools {
-		if c.Flags().Changed(flagOf(name)) {
-			changes[name] = strconv.FormatBool(*value)
 		}
 	}
 	return changes

@@ -107,14 +107,12 @@ func (f *releaseFlags) patch(tag string, in io.Reader) (e catalog.ReleasePatch, 
 		if !found {
 			return e, usageError("--asset %s: it has no =: use the form OS/ARCH=URL", a)
 		}
-		m := (*catalog.FieldError)(nil)
-		if err := e.SetAsset(platform, url); errors.As(err, &m) {
+		if m, ok := errors.AsType[*catalog.FieldError](e.SetAsset(platform, url)); ok {
 			return e, usageError("--asset %s: %s", a, m.Text)
 		}
 	}
 	for _, url := range f.files {
-		m := (*catalog.FieldError)(nil)
-		if err := e.SetFile(catalog.File{Name: catalog.FileName(url), URL: url}); errors.As(err, &m) {
+		if m, ok := errors.AsType[*catalog.FieldError](e.SetFile(catalog.File{Name: catalog.FileName(url), URL: url})); ok {
 			return e, usageError("--file: %s", m.Text)
 		}
 	}

@@ -299,7 +299,7 @@ func hostPort(requested string, got net.Addr) (host, port string) {
 
 // reachable replaces the address of all interfaces by a name for this machine.
 func reachable(host string) string {
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		return "localhost"
 	}
 	return host

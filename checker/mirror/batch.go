@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -32,7 +31,7 @@ type Batch struct {
 // NewBatch waits until no other process adds a batch, and removes what a killed one has left.
 // The caller must close the batch.
 func (f *Folder) NewBatch(ctx context.Context) (*Batch, error) {
-	b := &Batch{folder: f, lock: flock.New(filepath.Join(f.path, locks, "batch"), flock.SetFlag(os.O_CREATE|os.O_RDWR))}
+	b := &Batch{folder: f, lock: f.lockFile("batch")}
 	if _, err := b.lock.TryLockContext(ctx, 200*time.Millisecond); err != nil {
 		return nil, fmt.Errorf("wait for another bundle: %w", err)
 	}

@@ -12,12 +12,10 @@ import (
 	"net/http"
 	"os"
 	"path"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
 
-	"github.com/gofrs/flock"
 	"golang.org/x/time/rate"
 
 	"relcheck/checker/catalog"
@@ -252,7 +250,7 @@ func (f *Folder) find(ctx context.Context, from catalog.File) (c Content, ok boo
 // Otherwise two processes could lock two different files of the same name. Sources that
 // share one of the 65,536 names wait for each other.
 func (f *Folder) lock(ctx context.Context, key string) (unlock func(), err error) {
-	l := flock.New(filepath.Join(f.path, locks, key[:4]), flock.SetFlag(os.O_CREATE|os.O_RDWR)) // NFS requires a file that can be written
+	l := f.lockFile(key[:4])
 	if _, err := l.TryLockContext(ctx, 200*time.Millisecond); err != nil {
 		return nil, fmt.Errorf("wait for another download of the file: %w", err)
 	}

@@ -269,8 +269,7 @@ func (s *Syncer) store(ctx context.Context, p *catalog.Product, results []Result
 	if errors.Is(err, catalog.ErrSyncLost) {
 		return err
 	}
-	missing := new(catalog.MissingError)
-	isMissing := errors.As(err, &missing)
+	missing, isMissing := errors.AsType[*catalog.MissingError](err)
 	for i, r := range of {
 		switch {
 		case err == nil:

@@ -221,8 +221,8 @@ func cleanText(s string) string {
 
 // wrongType describes a value of a wrong type by its key.
 func wrongType(err error) error {
-	var wrong *json.SemanticError
-	if !errors.As(err, &wrong) || wrong.GoType == nil {
+	wrong, ok := errors.AsType[*json.SemanticError](err)
+	if !ok || wrong.GoType == nil {
 		return err
 	}
 	want := "an object"

@@ -179,7 +179,7 @@ func (r *moduleReader) date(ctx context.Context, version string) (time.Time, err
 // spells them.
 func (r *moduleReader) versions(ctx context.Context) ([]string, error) {
 	list, from, err := r.get(ctx, "list", "", maxList)
-	if failed := (unavailable)(nil); errors.As(err, &failed) && failed.missing() {
+	if failed, ok := errors.AsType[unavailable](err); ok && failed.missing() {
 		return nil, fmt.Errorf("%w: check the module's path, and that a proxy in GOPROXY has it", err)
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
 	"strings"
@@ -55,9 +56,7 @@ func (t Tokens) With(gitHub string) (Tokens, error) {
 		return t, fmt.Errorf("the token of %s contains a space or another invalid character", gitHubHost)
 	}
 	all := Tokens{gitHubHost: gitHub}
-	for host, token := range t {
-		all[host] = token
-	}
+	maps.Copy(all, t)
 	return all, nil
 }
 

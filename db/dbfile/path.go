@@ -89,7 +89,7 @@ func FolderError(path string) error {
 
 func checkWritable(folder string) error {
 	f, err := os.CreateTemp(folder, "relcheck-trial-")
-	if reason := (*fs.PathError)(nil); errors.As(err, &reason) {
+	if reason, ok := errors.AsType[*fs.PathError](err); ok {
 		return fmt.Errorf("cannot write to folder %s: %w; relcheck needs permission to", folder, reason.Err)
 	}
 	if err != nil {
