@@ -2,16 +2,20 @@ package server
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 
 	"relcheck/checker/access"
 	"relcheck/checker/server/pages"
 )
 
-const maxForm = 16 << 10 // bytes
+// maxForm is the size of the largest form for signing in, in bytes: that of a token, with the
+// values of a form that was refused without a session.
+const maxForm = 16<<10 + maxPatch
 
 // showSignIn answers GET /sign-in. A sign-in link leads to a form that confirms it, because
 // link scanners and other sites can also send a GET request. Without a link, the form asks
@@ -61,8 +65,36 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, id identity) err
 	if next == s.root+"/" && !t.Allows(access.Read) {
 		next = s.root + "/manage"
 	}
+	if page := (pages.SignInData{Next: next, Kept: keptValues(r.PostForm)}); len(page.Kept) > 0 {
+		signedIn := identity{token: t, signedIn: true}
+		return s.sendPage(w, r, signedIn, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.SendForm(v, page) })
+	}
 	http.Redirect(w, r, next, http.StatusSeeOther)
 	return nil
+}
+
+// keptValues returns the values in the form for signing in of a form that was refused without
+// a session.
+func keptValues(sent url.Values) (all []pages.KeptValue) {
+	for _, name := range slices.Sorted(maps.Keys(sent)) {
+		if kept, ok := strings.CutPrefix(name, pages.KeptPrefix); ok {
+			all = append(all, pages.KeptValue{Name: kept, Value: sent.Get(name)})
+		}
+	}
+	return all
+}
+
+// refusedValues returns the values of a form of package manage. A page of another origin cannot
+// send one: that is refused before the session is.
+func refusedValues(w http.ResponseWriter, r *http.Request) (all []pages.KeptValue) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxPatch)
+	if r.Method != http.MethodPost || r.ParseForm() != nil {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.PostForm)) {
+		all = append(all, pages.KeptValue{Name: name, Value: r.PostForm.Get(name)})
+	}
+	return all
 }
 
 // signOut answers POST /sign-out. It removes the cookie only if the browser has sent it,
@@ -172,12 +204,15 @@ func (s *Server) newSignInData(w http.ResponseWriter, r *http.Request, f *failur
 	page, status := pages.SignInData{Next: s.root + "/", Base: s.options.Base}, http.StatusOK
 	switch {
 	case r.URL.Path == "/sign-in":
-		page.Next = s.localURL(r.FormValue("next"))
+		page.Next, page.Kept = s.localURL(r.FormValue("next")), keptValues(r.PostForm)
 	case r.Method == http.MethodGet, strings.HasPrefix(r.URL.Path, "/manage"): // a form has the URL of its page
-		page.Next = s.localURL(s.root + r.URL.RequestURI())
+		page.Next, page.Kept = s.localURL(s.root+r.URL.RequestURI()), refusedValues(w, r)
 	}
 	if f != nil {
 		page.Error, status = f.code, f.status
+	}
+	if page.Error == "insufficient_scope" {
+		page.Text = f.message
 	}
 	if s.needsHTTPS(r, f) {
 		page.HTTPS = s.options.Base + "/sign-in"
