@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"fmt"
 	"html"
 	"net/url"
 	"regexp"
@@ -44,8 +45,15 @@ func TestFormAfterSessionEnd(t *testing.T) {
 	}
 	wantText(t, "sent again", m.do(t, "GET", path, nil), "Changed release v1.0.0.", `value="The <first>"`, "* second line")
 
-	// Another site can neither fill in the form for signing in nor keep a form there.
+	// A form with more values than any page has is not kept.
 	delete(m.cookies, "relcheck")
+	many := url.Values{}
+	for i := range 200 {
+		many.Set(fmt.Sprint("many", i), "x")
+	}
+	wantText(t, "many values", m.do(t, "POST", path, many), "!many1", "!What you typed is kept")
+
+	// Another site can neither fill in the form for signing in nor keep a form there.
 	if got := m.do(t, "POST", path, values, "Sec-Fetch-Site", "cross-site"); got.StatusCode != 403 || strings.Contains(got.body, "The <first>") {
 		t.Errorf("form of another site: got status %d and %s, want 403 without its values", got.StatusCode, got.body)
 	}

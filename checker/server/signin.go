@@ -65,7 +65,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, id identity) err
 	if next == s.root+"/" && !t.Allows(access.Read) {
 		next = s.root + "/manage"
 	}
-	if page := (pages.SignInData{Next: next, Kept: keptValues(r.PostForm)}); len(page.Kept) > 0 {
+	if page := (pages.SignInData{Next: next, Kept: keptValues(pages.KeptPrefix, r.PostForm)}); len(page.Kept) > 0 {
 		signedIn := identity{token: t, signedIn: true}
 		return s.sendPage(w, r, signedIn, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.SendForm(v, page) })
 	}
@@ -73,28 +73,31 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, id identity) err
 	return nil
 }
 
-// keptValues returns the values in the form for signing in of a form that was refused without
-// a session.
-func keptValues(sent url.Values) (all []pages.KeptValue) {
+// maxFormValues is the maximum number of values of a form that is kept: some more than the largest
+// form of package manage has.
+const maxFormValues = 100
+
+// keptValues returns the values of a form whose names begin with a prefix, without it.
+func keptValues(prefix string, sent url.Values) (all []pages.KeptValue) {
+	if len(sent) > maxFormValues {
+		return nil
+	}
 	for _, name := range slices.Sorted(maps.Keys(sent)) {
-		if kept, ok := strings.CutPrefix(name, pages.KeptPrefix); ok {
+		if kept, ok := strings.CutPrefix(name, prefix); ok {
 			all = append(all, pages.KeptValue{Name: kept, Value: sent.Get(name)})
 		}
 	}
 	return all
 }
 
-// refusedValues returns the values of a form of package manage. A page of another origin cannot
-// send one: that is refused before the session is.
-func refusedValues(w http.ResponseWriter, r *http.Request) (all []pages.KeptValue) {
+// refusedValues returns the values of a form of package manage that was refused without a
+// session. One of another origin is refused before, so it is not kept.
+func refusedValues(w http.ResponseWriter, r *http.Request) []pages.KeptValue {
 	r.Body = http.MaxBytesReader(w, r.Body, maxPatch)
 	if r.Method != http.MethodPost || r.ParseForm() != nil {
 		return nil
 	}
-	for _, name := range slices.Sorted(maps.Keys(r.PostForm)) {
-		all = append(all, pages.KeptValue{Name: name, Value: r.PostForm.Get(name)})
-	}
-	return all
+	return keptValues("", r.PostForm)
 }
 
 // signOut answers POST /sign-out. It removes the cookie only if the browser has sent it,
@@ -204,7 +207,7 @@ func (s *Server) newSignInData(w http.ResponseWriter, r *http.Request, f *failur
 	page, status := pages.SignInData{Next: s.root + "/", Base: s.options.Base}, http.StatusOK
 	switch {
 	case r.URL.Path == "/sign-in":
-		page.Next, page.Kept = s.localURL(r.FormValue("next")), keptValues(r.PostForm)
+		page.Next, page.Kept = s.localURL(r.FormValue("next")), keptValues(pages.KeptPrefix, r.PostForm)
 	case r.Method == http.MethodGet, strings.HasPrefix(r.URL.Path, "/manage"): // a form has the URL of its page
 		page.Next, page.Kept = s.localURL(s.root+r.URL.RequestURI()), refusedValues(w, r)
 	}
