@@ -27,7 +27,7 @@ func (s *Service) settings(r *Request) (*Answer, error) {
 			return a, nil
 		}
 	}
-	head := pages.ManageSection{Manual: s.manual("releases#products", "Manual: products and releases")}
+	head := pages.ManageSection{}
 	for _, hint := range s.Hints(p.Name) {
 		head.Texts = append(head.Texts, pages.Sentence(hint))
 	}

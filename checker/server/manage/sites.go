@@ -35,9 +35,9 @@ func (s *Service) sites(r *Request) (*Answer, error) {
 		pages.ManageSection{Title: "Sites", Texts: []string{"A site is another relcheck, usually in a closed network, whose counts are part of the statistics here. They arrive in bundles."}, Manual: s.manual("closed-networks#counts-out-of-a-closed-network", "Manual: counts out of a closed network"),
 			Grid: s.siteGrid(all), Empty: "There are no sites."},
 		pages.ManageSection{Title: "Keys", Texts: []string{"A bundle is applied only if one of these keys has signed it."}, Manual: s.manual("closed-networks#keys", "Manual: keys"), Grid: s.keyGrid(keys), Empty: "No key is trusted."},
+		f.section("Trust a key"),
 		pages.ManageSection{Title: "Apply a bundle", Texts: []string{"Apply bundles on the command line of the server's machine. The first command shows what would change, and the second one changes it."}, Manual: s.manual("closed-networks#apply-a-bundle", "Manual: apply a bundle"),
-			Code: "relcheck bundle apply FILE --dry-run\nrelcheck bundle apply FILE"},
-		f.section("Trust a key")), nil
+			Code: "relcheck bundle apply FILE --dry-run\nrelcheck bundle apply FILE"}), nil
 }
 
 func (s *Service) siteGrid(all []rollup.Site) *pages.Grid {

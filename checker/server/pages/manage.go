@@ -30,7 +30,7 @@ type ManageSection struct {
 	Title   string
 	Problem string // needs attention
 	Texts   []string
-	Manual  Action // page of the manual that says more
+	Manual  Action // page of the manual that says more, after the texts
 	List    []string
 	Grid    *Grid
 	Empty   string // shown in place of a grid without rows
@@ -39,6 +39,11 @@ type ManageSection struct {
 	Code    string // a text to copy
 	Form    *Form
 	Actions []Action
+}
+
+// ManualAfter reports whether the link to the manual is behind the text with an index.
+func (s ManageSection) ManualAfter(text int) bool {
+	return s.Manual.URL != "" && text == len(s.Texts)-1
 }
 
 // Action is a link to a page that changes something. Danger marks changes that clients notice,
