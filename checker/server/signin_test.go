@@ -170,8 +170,8 @@ func TestSignInFails(t *testing.T) {
 		t.Errorf("page without a token: got status %d and body %s, want 200 without an error", got.StatusCode, got.body)
 	}
 	large := signInForm(strings.Repeat("a", 2<<20), "")
-	if got := s.visit(t, large); got.StatusCode != 400 {
-		t.Errorf("large form: got status %d, want 400", got.StatusCode)
+	if got := s.visit(t, large); got.StatusCode != 413 {
+		t.Errorf("large form: got status %d, want 413", got.StatusCode)
 	}
 }
 
