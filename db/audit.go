@@ -16,30 +16,6 @@ const (
 	Server      = "server" // a change that no request has asked for
 )
 
-// Actions of the audit log.
-const (
-	productAdded     = "product.added"
-	productChanged   = "product.changed"
-	productRemoved   = "product.removed"
-	releaseAdded     = "release.added"
-	releaseChanged   = "release.changed"
-	releaseWithdrawn = "release.withdrawn"
-	releaseRestored  = "release.restored"
-	releaseReset     = "release.reset"
-	releasesImported = "releases.imported"
-	releasesSynced   = "releases.synced"
-	tokenAdded       = "token.added"
-	tokenRevoked     = "token.revoked"
-	linkAdded        = "link.added"
-	fileHosted       = "file.hosted"
-	fileUnhosted     = "file.removed"
-	bundleApplied    = "bundle.applied"
-	keyTrusted       = "key.trusted"
-	keyRevoked       = "key.revoked"
-	siteRenamed      = "site.renamed"
-	siteRemoved      = "site.removed"
-)
-
 // As returns the same store with another actor for the audit log, instead of
 // [CommandLine]. Close only one of the two.
 func (s *Store) As(actor string) *Store {

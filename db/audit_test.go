@@ -26,6 +26,9 @@ func auditRows(t *testing.T, s *db.Store, product string, since time.Time) (all 
 		if age := time.Since(a.At); age < -time.Second || age > 10*time.Minute {
 			t.Errorf("%+v: got age %v, want a few seconds", a, age)
 		}
+		if text := a.Sentence(); strings.Contains(text, a.Action) || !strings.Contains(text, a.Detail) {
+			t.Errorf("%+v: got sentence %q, want one with the detail and without the action", a, text)
+		}
 		all = append(all, strings.Join([]string{a.Actor, a.Action, a.Product, a.Detail}, " | "))
 	}
 	return all

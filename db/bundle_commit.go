@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"relcheck/checker/access"
 	"relcheck/checker/catalog"
 )
 
@@ -102,7 +103,7 @@ func (im *bundleImport) commitPart(ctx context.Context, tx *sql.Tx, part *bundle
 		}
 	}
 	if result := part.result(im.bundle); err == nil && result.changes() {
-		err = im.audit(ctx, tx, bundleApplied, part.product.Name, result.String())
+		err = im.audit(ctx, tx, access.BundleApplied, part.product.Name, result.String())
 	}
 	return err
 }
@@ -151,7 +152,7 @@ func (im *bundleImport) commitProduct(ctx context.Context, tx *sql.Tx, p product
 		_, err = countChange(ctx, tx, p.id)
 	}
 	if err == nil {
-		err = im.audit(ctx, tx, productAdded, p.Name, "")
+		err = im.audit(ctx, tx, access.ProductAdded, p.Name, "")
 	}
 	return err
 }

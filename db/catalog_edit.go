@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"relcheck/checker/access"
 	"relcheck/checker/catalog"
 )
 
@@ -76,17 +77,17 @@ func (s *Store) auditRelease(ctx context.Context, tx *sql.Tx, product string, r 
 	}
 	switch {
 	case done == catalog.Added:
-		err = s.audit(ctx, tx, releaseAdded, product, r.Tag)
+		err = s.audit(ctx, tx, access.ReleaseAdded, product, r.Tag)
 	case len(changes) > 0:
-		err = s.audit(ctx, tx, releaseChanged, product, r.Tag+": "+strings.Join(changes, ", "))
+		err = s.audit(ctx, tx, access.ReleaseChanged, product, r.Tag+": "+strings.Join(changes, ", "))
 	}
 	if err != nil || !withdraws {
 		return err
 	}
 	if r.Withdrawn {
-		return s.audit(ctx, tx, releaseWithdrawn, product, r.Tag)
+		return s.audit(ctx, tx, access.ReleaseWithdrawn, product, r.Tag)
 	}
-	return s.audit(ctx, tx, releaseRestored, product, r.Tag)
+	return s.audit(ctx, tx, access.ReleaseRestored, product, r.Tag)
 }
 
 // Withdraw withdraws or restores a release. That overrides what upstream says from then
@@ -136,7 +137,7 @@ func (s *Store) ResetRelease(ctx context.Context, product, tag string) (r catalo
 			_, err = tx.ExecContext(ctx, "UPDATE release_layer SET revision = $3 WHERE product = $1 AND tag = $2 AND revision <> -1", p.id, tag, revision)
 		}
 		if err == nil {
-			err = s.audit(ctx, tx, releaseReset, product, tag)
+			err = s.audit(ctx, tx, access.ReleaseReset, product, tag)
 		}
 		return err
 	})
@@ -185,7 +186,7 @@ func (s *Store) addProduct(ctx context.Context, tx *sql.Tx, p catalog.Product) e
 		_, err = countChange(ctx, tx, id)
 	}
 	if err == nil {
-		err = s.audit(ctx, tx, productAdded, p.Name, "")
+		err = s.audit(ctx, tx, access.ProductAdded, p.Name, "")
 	}
 	return err
 }
@@ -210,7 +211,7 @@ func (s *Store) setProduct(ctx context.Context, tx *sql.Tx, old product, p catal
 		err = removeSyncs(ctx, tx, product{old.id, p})
 	}
 	if err == nil {
-		err = s.audit(ctx, tx, productChanged, p.Name, strings.Join(changes, ", "))
+		err = s.audit(ctx, tx, access.ProductChanged, p.Name, strings.Join(changes, ", "))
 	}
 	return catalog.Changed, err
 }

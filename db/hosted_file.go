@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"relcheck/checker/access"
 	"relcheck/checker/catalog"
 )
 
@@ -97,7 +98,7 @@ func (s *Store) HostFile(ctx context.Context, product, tag string, f catalog.Hos
 		if err := rows.add(ctx, hostedValues(key, &f, false)...); err != nil {
 			return "", "", err
 		}
-		return fileHosted, f.Name, rows.flush(ctx)
+		return access.FileHosted, f.Name, rows.flush(ctx)
 	})
 }
 
@@ -111,7 +112,7 @@ func (s *Store) UnhostFile(ctx context.Context, product, tag, name string) error
 	return s.changeHosted(ctx, product, tag, func(tx *sql.Tx, key releaseKey, _ *storedRelease) (action, detail string, err error) {
 		missing := fmt.Errorf("hosted file %s of release %s: %w; list them with relcheck file list %s", name, key.tag, ErrNotFound, product)
 		err = requireUpdate(ctx, tx, missing, "DELETE FROM hosted_file WHERE product = $1 AND tag = $2 AND name = $3 AND NOT staged", key.product, key.tag, name)
-		return fileUnhosted, name, err
+		return access.FileRemoved, name, err
 	})
 }
 

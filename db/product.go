@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"relcheck/checker/access"
 	"relcheck/checker/catalog"
 	"relcheck/checker/printable"
 )
@@ -106,7 +107,7 @@ func (s *Store) DropProduct(ctx context.Context, name string, reports bool) erro
 			_, err = tx.ExecContext(ctx, "UPDATE setting SET value = $1 WHERE name = 'dropped'", revision)
 		}
 		if err == nil {
-			err = s.audit(ctx, tx, productRemoved, name, detail)
+			err = s.audit(ctx, tx, access.ProductRemoved, name, detail)
 		}
 		return err
 	})

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"relcheck/checker/access"
 	"relcheck/checker/catalog"
 )
 
@@ -233,9 +234,9 @@ func (p *releaseImport) commit(ctx context.Context, st *stage) (c []catalog.List
 			err = st.end(ctx, tx)
 		}
 		for i, l := range p.lists {
-			action := releasesImported
+			action := access.ReleasesImported
 			if strings.Contains(l.Name, ":") {
-				action = releasesSynced
+				action = access.ReleasesSynced
 			}
 			if err == nil && c[i].Added+c[i].Changed+c[i].Gone > 0 {
 				err = p.audit(ctx, tx, action, p.product, c[i].ImportResult.String())

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"relcheck/checker/access"
 	"relcheck/checker/catalog"
 	"relcheck/checker/stats/rollup"
 )
@@ -92,7 +93,7 @@ func (s *Store) renameSite(ctx context.Context, tx *sql.Tx, old storedSite, to s
 		_, err = tx.ExecContext(ctx, "UPDATE site SET name = $2 WHERE id = $1", old.id, to)
 	}
 	if err == nil {
-		err = s.audit(ctx, tx, siteRenamed, "", old.Name+" to "+to)
+		err = s.audit(ctx, tx, access.SiteRenamed, "", old.Name+" to "+to)
 	}
 	return err
 }
@@ -130,7 +131,7 @@ func (s *Store) DropSite(ctx context.Context, name string) error {
 		if _, err = tx.ExecContext(ctx, "UPDATE site SET name = NULL WHERE id = $1", removed.id); err != nil {
 			return err
 		}
-		return s.audit(ctx, tx, siteRemoved, "", fmt.Sprintf("%s with the counts of store %s", name, removed.Store))
+		return s.audit(ctx, tx, access.SiteRemoved, "", fmt.Sprintf("%s with the counts of store %s", name, removed.Store))
 	})
 }
 

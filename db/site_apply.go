@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"relcheck/checker/access"
 	"relcheck/checker/stats/rollup"
 )
 
@@ -153,7 +154,7 @@ func (s *Store) applyCounts(ctx context.Context, tx *sql.Tx, b SiteBundle, site 
 			last_day = excluded.last_day, created = excluded.created, applied = excluded.applied`,
 		product, site.id, p.Sequence, b.ID, b.Threshold, b.Through, b.Created.Unix(), b.Time.Unix())
 	if err == nil {
-		err = s.audit(ctx, tx, bundleApplied, p.Name, fmt.Sprintf("counts of site %s through %s", site.Name, b.Through))
+		err = s.audit(ctx, tx, access.BundleApplied, p.Name, fmt.Sprintf("counts of site %s through %s", site.Name, b.Through))
 	}
 	return r, err
 }

@@ -42,7 +42,7 @@ func (s *Store) insertToken(ctx context.Context, tx *sql.Tx, t access.Token) err
 	if err != nil {
 		return err
 	}
-	return s.audit(ctx, tx, tokenAdded, "", t.ID+": "+string(t.Scope))
+	return s.audit(ctx, tx, access.TokenAdded, "", t.ID+": "+string(t.Scope))
 }
 
 // Tokens returns all tokens, including revoked ones, by time of creation.
@@ -81,7 +81,7 @@ func (s *Store) RevokeToken(ctx context.Context, id string, now time.Time) error
 		if err := deleteFrom(ctx, tx, grantTables, "token = $1", id); err != nil {
 			return err
 		}
-		return s.audit(ctx, tx, tokenRevoked, "", id)
+		return s.audit(ctx, tx, access.TokenRevoked, "", id)
 	})
 }
 
@@ -128,7 +128,7 @@ func (s *Store) AddLink(ctx context.Context, link access.Grant) error {
 		if err := insertGrant(ctx, tx, "link", link); err != nil {
 			return err
 		}
-		return s.audit(ctx, tx, linkAdded, "", link.TokenID)
+		return s.audit(ctx, tx, access.LinkAdded, "", link.TokenID)
 	})
 }
 

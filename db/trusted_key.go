@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"relcheck/checker/access"
 	"relcheck/checker/bundle"
 	"relcheck/checker/catalog"
 )
@@ -51,7 +52,7 @@ func (s *Store) trustKey(ctx context.Context, key string, products []string, cou
 		case list != "":
 			detail += " for " + strings.Join(products, ", ")
 		}
-		return s.audit(ctx, tx, keyTrusted, "", detail)
+		return s.audit(ctx, tx, access.KeyTrusted, "", detail)
 	})
 }
 
@@ -67,7 +68,7 @@ func (s *Store) RevokeKey(ctx context.Context, key string, now time.Time) error 
 		if _, err := tx.ExecContext(ctx, "UPDATE trusted_key SET revoked = $2 WHERE key = $1", key, now.Unix()); err != nil {
 			return err
 		}
-		return s.audit(ctx, tx, keyRevoked, "", keyName(key))
+		return s.audit(ctx, tx, access.KeyRevoked, "", keyName(key))
 	})
 }
 

@@ -8,41 +8,42 @@ import (
 // Preset has the settings of a program whose clients already look for updates elsewhere.
 type Preset struct {
 	Product
-	Note string // what else to do, or empty
+	Note string   // what else to do, or empty
+	Asks []string // settings that the note is about, beside those of every product
 }
 
 // wantsReleases is the note of presets for any program.
-const wantsReleases = "name the upstream of its releases with --upstream, or add them with relcheck release add"
+const wantsReleases = "name the upstream of its releases, or add them by hand"
 
 // presets are sorted by name. Those without a repository are for any program.
 var presets = []Preset{
 	hashicorp("consul", "Consul"),
-	{Product{Name: "electron-app", Title: "Electron app", Dialects: "electron"}, wantsReleases},
-	{Product{Name: "gh", Title: "GitHub CLI", Repo: "cli/cli", Hosts: "api.github.com"}, "if api.github.com leads here, releases cannot be read from there: change --upstream"},
+	{Product{Name: "electron-app", Title: "Electron app", Dialects: "electron"}, wantsReleases, nil},
+	{Product{Name: "gh", Title: "GitHub CLI", Repo: "cli/cli", Hosts: "api.github.com"}, "if api.github.com leads here, releases cannot be read from there: choose another upstream", nil},
 	onGitHub("gitea", "Gitea", "go-gitea/gitea", "gitea"),
-	{Product{Name: "go-tool", Title: "Go tool", Dialects: "go-selfupdate"}, wantsReleases},
+	{Product{Name: "go-tool", Title: "Go tool", Dialects: "go-selfupdate"}, wantsReleases, nil},
 	onGitHub("grafana", "Grafana", "grafana/grafana", "grafana grafana-plugins"),
 	rancher("k3s", "K3s", "k3s-io/k3s", "update.k3s.io"),
-	{Product{Name: "kubernetes", Title: "Kubernetes", Repo: "kubernetes/kubernetes", Aliases: "kubeadm", Dialects: "kubeadm", Channels: "latest * prereleases\n"}, ""},
-	{Product{Name: "linkerd", Title: "Linkerd", Repo: "linkerd/linkerd2", Prefixes: "stable- edge-", Dialects: "linkerd"}, ""},
+	{Product{Name: "kubernetes", Title: "Kubernetes", Repo: "kubernetes/kubernetes", Aliases: "kubeadm", Dialects: "kubeadm", Channels: "latest * prereleases\n"}, "", nil},
+	{Product{Name: "linkerd", Title: "Linkerd", Repo: "linkerd/linkerd2", Prefixes: "stable- edge-", Dialects: "linkerd"}, "", nil},
 	onGitHub("longhorn", "Longhorn", "longhorn/longhorn", "upgrade-responder"),
 	onGitHub("mastodon", "Mastodon", "mastodon/mastodon", "mastodon"),
 	onGitHub("mongosh", "MongoDB Shell", "mongodb-js/mongosh", "mongosh"),
-	{Product{Name: "n8n", Title: "n8n", Repo: "n8n-io/n8n", Prefixes: "n8n@", Dialects: "n8n"}, "browsers ask: to record their checks, give the origin of n8n with --origin"},
-	{Product{Name: "nextcloud", Title: "Nextcloud", Repo: "nextcloud/server", Upstreams: "github:nextcloud-releases/server", File: "nextcloud-{version}.zip", Dialects: "nextcloud"}, ""},
+	{Product{Name: "n8n", Title: "n8n", Repo: "n8n-io/n8n", Prefixes: "n8n@", Dialects: "n8n"}, "browsers ask: to record their checks, set the origin of n8n", []string{"origins"}},
+	{Product{Name: "nextcloud", Title: "Nextcloud", Repo: "nextcloud/server", Upstreams: "github:nextcloud-releases/server", File: "nextcloud-{version}.zip", Dialects: "nextcloud"}, "", nil},
 	hashicorp("nomad", "Nomad"),
-	{Product{Name: "npm-tool", Title: "npm package", Dialects: "npm npm-dist-tags"}, "add the name of its package with --alias; " + wantsReleases},
+	{Product{Name: "npm-tool", Title: "npm package", Dialects: "npm npm-dist-tags"}, "set the name of its package as an alias; " + wantsReleases, []string{"aliases"}},
 	{Product{Name: "opa", Title: "Open Policy Agent", Repo: "open-policy-agent/opa", Module: "github.com/open-policy-agent/opa",
 		Download: "https://openpolicyagent.org/downloads/{tag}/opa_{os}_{arch}{arm64:_static}{windows:.exe}",
-		Notes:    "https://github.com/open-policy-agent/opa/releases/tag/{tag}", Dialects: "openpolicyagent"}, ""},
+		Notes:    "https://github.com/open-policy-agent/opa/releases/tag/{tag}", Dialects: "openpolicyagent"}, "", nil},
 	hashicorp("packer", "Packer"),
-	{Product{Name: "pgadmin", Title: "pgAdmin 4", Repo: "pgadmin-org/pgadmin4", Prefixes: "REL-", Dialects: "pgadmin"}, ""},
-	{Product{Name: "rancher-desktop", Title: "Rancher Desktop", Repo: "rancher-sandbox/rancher-desktop", Hosts: "desktop.version.rancher.io", Dialects: "upgrade-responder"}, ""},
+	{Product{Name: "pgadmin", Title: "pgAdmin 4", Repo: "pgadmin-org/pgadmin4", Prefixes: "REL-", Dialects: "pgadmin"}, "", nil},
+	{Product{Name: "rancher-desktop", Title: "Rancher Desktop", Repo: "rancher-sandbox/rancher-desktop", Hosts: "desktop.version.rancher.io", Dialects: "upgrade-responder"}, "", nil},
 	rancher("rke2", "RKE2", "rancher/rke2", "update.rke2.io"),
 	onGitHub("syncthing", "Syncthing", "syncthing/syncthing", "syncthing"),
-	{Product{Name: "temporal", Title: "Temporal Server", Repo: "temporalio/temporal", Aliases: "temporal-server", Dialects: "temporal"}, ""},
+	{Product{Name: "temporal", Title: "Temporal Server", Repo: "temporalio/temporal", Aliases: "temporal-server", Dialects: "temporal"}, "", nil},
 	hashicorp("terraform", "Terraform"),
-	{Product{Name: "traefik", Title: "Traefik", Repo: "traefik/traefik", Hosts: "update.traefik.io"}, ""},
+	{Product{Name: "traefik", Title: "Traefik", Repo: "traefik/traefik", Hosts: "update.traefik.io"}, "", nil},
 	onGitHub("trivy", "Trivy", "aquasecurity/trivy", "trivy"),
 	hashicorp("vault", "Vault"),
 }

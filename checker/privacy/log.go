@@ -18,7 +18,6 @@ var LogAttributes = []Field{
 	{"newest", "the newest backup"},
 	{"now", "the time after the clock has jumped"},
 	{"panic", "an error in the program"},
-	{"path", "the pattern of a page's path"},
 	{"product", "a product"},
 	{"release", "the tag of a release"},
 	{"result", "what a sync has changed"},

@@ -466,7 +466,7 @@ func TestSignInWithReleaseToken(t *testing.T) {
 	}
 	r := httptest.NewRequest("GET", "/products/opa", nil)
 	r.AddCookie(got.Cookies()[0])
-	if got := s.visit(t, r); got.StatusCode != 403 || !strings.Contains(got.body, "Your token does not permit this.") {
+	if got := s.visit(t, r); got.StatusCode != 403 || !strings.Contains(got.body, "Your token does not permit this. The token has scope ") {
 		t.Errorf("statistics: got status %d and body %s; want 403 and the reason", got.StatusCode, got.body)
 	}
 }

@@ -85,7 +85,7 @@ func (s *Server) managePage(h manage.Handler) handler {
 		case errors.Is(err, manage.ErrNotStored):
 			return notChanged()
 		case err != nil && !errors.As(err, new(*failure)): // only the store fails in other ways
-			s.log.Error("cannot answer with a page that manages", "page", r.Pattern, "err", err)
+			s.log.Error("cannot answer with a page that manages", "route", r.Pattern, "err", err)
 			return unavailable("not_read", "the page could not be read from the store; try again later")
 		case err != nil:
 			return err

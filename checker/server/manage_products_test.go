@@ -72,8 +72,14 @@ func TestManageProducts(t *testing.T) {
 		}
 		wantText(t, name, got, c.want, `value="Kept"`)
 	}
-	wantText(t, "confirmation", m.do(t, "GET", "/manage/products/app/remove", nil), "Removes product app with its releases", "Clients of /p/app will get an error.")
-	wantText(t, "removed", m.follow(t, "/manage/products/app/remove", ""), "Removed product My <App>.")
+	wantText(t, "confirmation", m.do(t, "GET", "/manage/products/app/remove", nil), "Removes product app with its releases", "Type app to confirm", "Clients of /p/app will get an error.")
+	for _, typed := range []string{"", "opa"} {
+		got := m.submit(t, "/manage/products/app/remove", "", "typed", typed)
+		if wantText(t, "not confirmed", got, "This is not app.", "aria-invalid"); got.StatusCode != 422 {
+			t.Errorf("typed %q: got status %d, want 422", typed, got.StatusCode)
+		}
+	}
+	wantText(t, "removed", m.follow(t, "/manage/products/app/remove", "", "typed", " app "), "Removed product My <App>.")
 	if got := m.do(t, "GET", settings, nil); got.StatusCode != 404 {
 		t.Errorf("removed product: got status %d, want 404", got.StatusCode)
 	}

@@ -30,7 +30,7 @@ func TestManageSites(t *testing.T) {
 		t.Errorf("got audit entry %q, want key.trusted", got)
 	}
 	s.exec(t, fmt.Sprintf("INSERT INTO site (id, name, store, key) VALUES (1, 'berlin', '0a1b', '%s'), (2, 'paris', '2c3d', '%[1]s')", public))
-	wantText(t, "list", m.do(t, "GET", path, nil), "berlin", "0a1b", id)
+	wantText(t, "list", m.do(t, "GET", path, nil), "berlin", "0a1b", id, "relcheck bundle apply FILE --dry-run")
 	for name, c := range map[string][3]string{
 		"odd name": {"/berlin/rename", "Kept Name", "cannot be the name of a site"}, "known name": {"/berlin/rename", "paris", "Site paris has the counts of store 2c3d"},
 	} {
@@ -70,7 +70,7 @@ func TestManageAudit(t *testing.T) {
 	path := "/manage/audit?product=opa"
 	for path != "" {
 		page := m.do(t, "GET", path, nil)
-		wantText(t, path, page, "release.added", m.id, "test", "!token.added")
+		wantText(t, path, page, "Added release v1.", m.id, "test", "!Added token")
 		for _, tag := range regexp.MustCompile(`v1\.\d+\.0`).FindAllString(page.body, -1) {
 			found[tag] = true
 		}

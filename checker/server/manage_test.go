@@ -192,7 +192,7 @@ func TestManageReleases(t *testing.T) {
 
 	confirm := opaManage + "/release/withdraw?tag=v1.1.0"
 	page = m.do(t, "GET", confirm, nil)
-	wantText(t, "confirmation", page, "Withdraws release v1.1.0.", "Clients will be offered v1.0.0.", "!instances")
+	wantText(t, "confirmation", page, "Withdraws release v1.1.0.", "Clients will be offered v1.0.0.", "Its files stay, and you can restore it later.", "!instances")
 	page = m.follow(t, confirm, "")
 	wantText(t, "withdrawn", page, "Withdrew release v1.1.0.", "Restore")
 	wantAudit("release.withdrawn opa v1.1.0")
@@ -202,8 +202,12 @@ func TestManageReleases(t *testing.T) {
 	page = m.follow(t, opaManage+"/release/restore?tag=v1.1.0", "")
 	wantText(t, "restored", page, "Restored release v1.1.0.", "Withdraw")
 	wantAudit("release.restored opa v1.1.0")
-	page = m.follow(t, opaManage+"/release/reset?tag=v1.1.0", "")
-	wantText(t, "removed", page, "Removed release v1.1.0, which upstream does not list.")
+	reset := opaManage + "/release/reset?tag=v1.1.0"
+	wantText(t, "only set here", m.do(t, "GET", opaManage+"/release?tag=v1.1.0", nil), "Remove the release", "!Undo changes")
+	wantText(t, "confirmation", m.do(t, "GET", reset, nil), "Remove v1.1.0?", "This cannot be undone.", "!Undo")
+	page = m.follow(t, reset, "")
+	wantText(t, "removed", page, "Removed release v1.1.0.")
+	wantText(t, "also upstream", m.do(t, "GET", path, nil), "Undo changes made here", "!Remove the release")
 	page = m.follow(t, opaManage+"/release/reset?tag=v1.0.0", "")
 	wantText(t, "reset", page, "Release v1.0.0 is as upstream lists it.", "First", "!Undo changes")
 }

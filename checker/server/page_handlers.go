@@ -58,7 +58,7 @@ func (s *Server) sendPage(w http.ResponseWriter, r *http.Request, id identity, s
 		return err
 	}
 	setPageHeaders(w.Header())
-	if strings.HasPrefix(r.URL.Path, "/manage") { // otherwise browsers do not send the origin of a form over plain HTTP
+	if strings.HasPrefix(r.URL.Path, "/manage") || r.Method == http.MethodPost { // otherwise browsers do not send the origin of a form over plain HTTP
 		w.Header().Set("Referrer-Policy", "same-origin")
 	}
 	c.send(w, r, status)

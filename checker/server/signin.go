@@ -2,16 +2,20 @@ package server
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 
 	"relcheck/checker/access"
 	"relcheck/checker/server/pages"
 )
 
-const maxForm = 16 << 10 // bytes
+// maxForm is the size of the largest form for signing in, in bytes: that of a token, with the
+// values of a form that was refused without a session.
+const maxForm = 16<<10 + maxPatch
 
 // showSignIn answers GET /sign-in. A sign-in link leads to a form that confirms it, because
 // link scanners and other sites can also send a GET request. Without a link, the form asks
@@ -61,8 +65,39 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, id identity) err
 	if next == s.root+"/" && !t.Allows(access.Read) {
 		next = s.root + "/manage"
 	}
+	if page := (pages.SignInData{Next: next, Kept: keptValues(pages.KeptPrefix, r.PostForm)}); len(page.Kept) > 0 {
+		signedIn := identity{token: t, signedIn: true}
+		return s.sendPage(w, r, signedIn, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.SendForm(v, page) })
+	}
 	http.Redirect(w, r, next, http.StatusSeeOther)
 	return nil
+}
+
+// maxFormValues is the maximum number of values of a form that is kept: some more than the largest
+// form of package manage has.
+const maxFormValues = 100
+
+// keptValues returns the values of a form whose names begin with a prefix, without it.
+func keptValues(prefix string, sent url.Values) (all []pages.KeptValue) {
+	if len(sent) > maxFormValues {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(sent)) {
+		if kept, ok := strings.CutPrefix(name, prefix); ok {
+			all = append(all, pages.KeptValue{Name: kept, Value: sent.Get(name)})
+		}
+	}
+	return all
+}
+
+// refusedValues returns the values of a form of package manage that was refused without a
+// session. One of another origin is refused before, so it is not kept.
+func refusedValues(w http.ResponseWriter, r *http.Request) []pages.KeptValue {
+	r.Body = http.MaxBytesReader(w, r.Body, maxPatch)
+	if r.Method != http.MethodPost || r.ParseForm() != nil {
+		return nil
+	}
+	return keptValues("", r.PostForm)
 }
 
 // signOut answers POST /sign-out. It removes the cookie only if the browser has sent it,
@@ -172,12 +207,15 @@ func (s *Server) newSignInData(w http.ResponseWriter, r *http.Request, f *failur
 	page, status := pages.SignInData{Next: s.root + "/", Base: s.options.Base}, http.StatusOK
 	switch {
 	case r.URL.Path == "/sign-in":
-		page.Next = s.localURL(r.FormValue("next"))
+		page.Next, page.Kept = s.localURL(r.FormValue("next")), keptValues(pages.KeptPrefix, r.PostForm)
 	case r.Method == http.MethodGet, strings.HasPrefix(r.URL.Path, "/manage"): // a form has the URL of its page
-		page.Next = s.localURL(s.root + r.URL.RequestURI())
+		page.Next, page.Kept = s.localURL(s.root+r.URL.RequestURI()), refusedValues(w, r)
 	}
 	if f != nil {
 		page.Error, status = f.code, f.status
+	}
+	if page.Error == "insufficient_scope" {
+		page.Text = f.message
 	}
 	if s.needsHTTPS(r, f) {
 		page.HTTPS = s.options.Base + "/sign-in"

@@ -30,7 +30,8 @@ func (s *Service) audit(r *Request) (*Answer, error) {
 		query.Set("before", strconv.FormatInt(before, 10))
 		return pages.Address(s.Root+"/manage/audit", query)
 	}
-	list := pages.ManageSection{Grid: auditGrid(entries[:min(perPage, len(entries))], names), Empty: "There are no changes."}
+	list := pages.ManageSection{Grid: auditGrid(entries[:min(perPage, len(entries))], names), Empty: "There are no changes.",
+		Texts: []string{"Every change to products, releases, tokens, keys and sites is recorded here."}, Manual: s.manual("tokens#audit-log", "Manual: audit log")}
 	if len(entries) > perPage {
 		list.Actions = append(list.Actions, pages.Action{Text: "Older changes", URL: link(entries[perPage-1].ID)})
 	}
@@ -43,9 +44,9 @@ func (s *Service) audit(r *Request) (*Answer, error) {
 }
 
 func auditGrid(entries []access.AuditEntry, names map[string]string) *pages.Grid {
-	g := &pages.Grid{Caption: "Changes", Head: []pages.Column{{Text: "When (UTC)"}, {Text: "Who"}, {Text: "Action"}, {Text: "Product"}, {Text: "Detail", Long: true}}}
+	g := &pages.Grid{Caption: "Changes", Head: []pages.Column{{Text: "When (UTC)"}, {Text: "Who"}, {Text: "Product"}, {Text: "Change", Long: true}}}
 	for _, a := range entries {
-		g.Rows = append(g.Rows, []pages.Cell{{Text: a.At.Format(time.DateTime)}, {Text: a.Actor, Note: names[a.Actor]}, {Text: a.Action}, {Text: a.Product}, {Text: a.Detail}})
+		g.Rows = append(g.Rows, []pages.Cell{{Text: a.At.Format(time.DateTime)}, {Text: a.Actor, Note: names[a.Actor]}, {Text: a.Product}, {Text: a.Sentence()}})
 	}
 	return g
 }

@@ -24,7 +24,7 @@ func (s *Service) channels(r *Request) (*Answer, error) {
 		ticked = "true"
 	}
 	name := f.add(pages.Field{Name: "name", Label: "Name", Hint: "Clients use the path /p/" + p.Name + "@NAME.", Value: old.Name, Required: true})
-	match := f.add(pages.Field{Name: "match", Label: "Range of versions", Hint: "Such as <2, 1.x or >=1.4,<3. Without it, the channel has all versions.", Value: old.Match})
+	match := f.add(pages.Field{Name: "match", Label: "Range of versions", Hint: "The channel offers these versions, such as <2, 1.x or >=1.4,<3. If empty, it offers all.", Value: old.Match})
 	prereleases := f.add(pages.Field{Name: "prereleases", Label: "Also offer pre-releases", Kind: pages.Check, Value: ticked})
 	if f.wasSent() {
 		next := catalog.Channel{Name: name.Value, Match: match.Value, Prereleases: prereleases.Value == "true"}
@@ -37,7 +37,7 @@ func (s *Service) channels(r *Request) (*Answer, error) {
 		}
 	}
 	return page("Channels", p,
-		pages.ManageSection{Texts: []string{"A channel offers the newest release in another range of versions."}, Grid: s.channelGrid(p)},
+		pages.ManageSection{Texts: []string{"A channel offers the newest release in another range of versions, for example to clients that stay on version 1."}, Manual: s.manual("releases#channels", "Manual: channels"), Grid: s.channelGrid(p)},
 		f.section(title)), nil
 }
 

@@ -78,6 +78,7 @@ func (f *form) refuse(err error) (ok bool) {
 	if err == nil {
 		return true
 	}
+	f.Failed = errors.Is(err, ErrNotStored)
 	name, text := explain(err)
 	if field := f.field(name); field != nil {
 		field.Error = text

@@ -104,7 +104,7 @@ type Request struct {
 }
 
 // ErrNotStored is returned for a change that the store has not made.
-var ErrNotStored = errors.New("the change could not be stored; try again later")
+var ErrNotStored = errors.New("nothing was changed, because the store did not accept the change: what you typed is kept, so send it again later")
 
 // Answer is a page, or the path of the page to go to after a change.
 type Answer struct {
@@ -160,11 +160,20 @@ func page(title string, p *Product, sections ...pages.ManageSection) *Answer {
 		a.Page.Product = &p.Product
 	}
 	for _, section := range sections {
-		if section.Form != nil && section.Form.Invalid() {
+		switch {
+		case section.Form == nil:
+		case section.Form.Failed:
+			a.Status = http.StatusServiceUnavailable
+		case section.Form.Invalid():
 			a.Status = http.StatusUnprocessableEntity
 		}
 	}
 	return a
+}
+
+// manual returns a link to a page of the manual. The topic can have an anchor.
+func (s *Service) manual(topic, text string) pages.Action {
+	return pages.Action{Text: text, URL: s.Root + "/docs/" + topic}
 }
 
 // done returns the answer after a change.

@@ -16,6 +16,16 @@ type releaseFields struct {
 	title, date, prerelease, notes, body, files, checksums *pages.Field
 }
 
+// Labels of the fields, which tables also have.
+const (
+	tagLabel        = "Tag"
+	titleLabel      = "Title"
+	dateLabel       = "Released"
+	prereleaseLabel = "Pre-release"
+	notesLabel      = "URL of the release notes"
+	textLabel       = "Release notes"
+)
+
 // byTag is the choice to derive from the tag whether a release is a pre-release.
 const byTag = ""
 
@@ -25,8 +35,8 @@ func newReleaseFields(f *form, r *catalog.Release, notes string) *releaseFields 
 	prerelease, fields := byTag, &releaseFields{}
 	if r == nil {
 		r = new(catalog.Release)
-		fields.tag = f.add(pages.Field{Name: "version", Label: "Tag", Hint: "As upstream spells it, such as v1.3.0.", Required: true})
-		options = append([]pages.Option{{Value: byTag, Text: "As the tag says"}}, options...)
+		fields.tag = f.add(pages.Field{Name: "version", Label: tagLabel, Hint: "Spell it as upstream does, such as v1.3.0.", Required: true})
+		options = append([]pages.Option{{Value: byTag, Text: "Decide by the tag"}}, options...)
 	} else {
 		prerelease = strconv.FormatBool(r.Prerelease)
 	}
@@ -34,13 +44,13 @@ func newReleaseFields(f *form, r *catalog.Release, notes string) *releaseFields 
 	if !r.Date.IsZero() {
 		date = r.Date.UTC().Format(time.RFC3339)
 	}
-	fields.title = f.add(pages.Field{Name: "title", Label: "Title", Value: r.Title})
-	fields.date = f.add(pages.Field{Name: "date", Label: "Released", Hint: "A date such as 2026-10-01, or a time such as 2026-10-01T12:00:00Z. From then on it is offered.", Value: date})
-	fields.prerelease = f.add(pages.Field{Name: "prerelease", Label: "Pre-release", Kind: pages.Choice, Value: prerelease, Options: options})
-	fields.notes = f.add(pages.Field{Name: "notes", Label: "URL of the release notes", Value: r.Notes})
-	fields.body = f.add(pages.Field{Name: "body", Label: "Release notes", Kind: pages.Area, Hint: "In Markdown.", Value: notes})
-	fields.files = f.add(pages.Field{Name: "files", Label: "Files to add", Kind: pages.Area, Hint: "One a line: a URL, whose file name shows the platform, or a platform and a URL, such as linux/amd64=https://example.com/app. linux/amd64= removes the file of a platform."})
-	fields.checksums = f.add(pages.Field{Name: "checksums", Label: "Checksums", Kind: pages.Area, Hint: "The text of a file such as SHA256SUMS, about files of the release."})
+	fields.title = f.add(pages.Field{Name: "title", Label: titleLabel, Value: r.Title})
+	fields.date = f.add(pages.Field{Name: "date", Label: dateLabel, Hint: "Enter a date such as 2026-10-01, or a time such as 2026-10-01T12:00:00Z. If it is in the future, the release is offered from then on.", Value: date})
+	fields.prerelease = f.add(pages.Field{Name: "prerelease", Label: prereleaseLabel, Hint: "A pre-release is offered only to clients that run one of the same version, and in channels with pre-releases.", Kind: pages.Choice, Value: prerelease, Options: options})
+	fields.notes = f.add(pages.Field{Name: "notes", Label: notesLabel, Hint: "If empty, the template of the product makes it.", Value: r.Notes})
+	fields.body = f.add(pages.Field{Name: "body", Label: textLabel, Kind: pages.Area, Hint: "Write Markdown.", Value: notes})
+	fields.files = f.add(pages.Field{Name: "files", Label: "Files to add", Kind: pages.Area, Hint: "Enter one a line: a URL whose file name contains the platform, or a platform and a URL, such as linux/amd64=https://example.com/app. To remove the file of a platform, enter linux/amd64= without a URL."})
+	fields.checksums = f.add(pages.Field{Name: "checksums", Label: "Checksums", Kind: pages.Area, Hint: "Paste the text of a file such as SHA256SUMS about files of the release."})
 	return fields
 }
 

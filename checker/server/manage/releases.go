@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -28,18 +29,21 @@ func (s *Service) releases(r *Request) (*Answer, error) {
 			return a, nil
 		}
 	}
-	search := pages.Search{Label: "Version contains", Name: "version", Value: strings.TrimSpace(r.URL.Query().Get("version")), Reset: s.of(p, "releases")}
+	search := pages.Search{Label: "Tag contains", Name: "version", Value: strings.TrimSpace(r.URL.Query().Get("version")), Reset: s.of(p, "releases")}
 	all := p.Releases
 	if search.Value != "" {
 		all = slices.DeleteFunc(slices.Clone(all), func(r *catalog.Ranked) bool { return !strings.Contains(r.Tag, search.Value) })
 	}
 	pager := s.pager(r, len(all))
 	from, to := pager.Bounds()
-	list := pages.ManageSection{Grid: s.releaseGrid(p, all[from:to]), Empty: "No releases.", Pager: &pager}
+	list := pages.ManageSection{Grid: s.releaseGrid(p, all[from:to]), Empty: "No releases.", Pager: &pager,
+		Actions: []pages.Action{{Text: "Add a release", URL: "#add", Primary: true}}}
 	if search.Value != "" || pager.Pages() > 1 {
 		list.Search = &search
 	}
-	return page("Releases", p, list, f.section("Add a release", "Only the tag is required. Links that are not given come from the templates of the product.")), nil
+	add := f.section("Add a release", "Only the tag is required. Links that are not given come from the templates of the product.")
+	add.ID, add.Manual = "add", s.manual("releases#releases-by-hand", "Manual: releases by hand")
+	return page("Releases", p, list, add), nil
 }
 
 // pager returns which part of a list of a length is shown.
@@ -63,7 +67,7 @@ func (s *Service) pager(r *Request, total int) pages.Pager {
 }
 
 func (s *Service) releaseGrid(p *Product, releases []*catalog.Ranked) *pages.Grid {
-	g := &pages.Grid{Caption: "Releases", Head: []pages.Column{{Text: "Version"}, {Text: "Status"}, {Text: "Released"}, {Text: "Files", Wide: true}, {}}}
+	g := &pages.Grid{Caption: "Releases", Head: []pages.Column{{Text: tagLabel}, {Text: "Status"}, {Text: dateLabel}, {Text: "Files", Wide: true}, {}}}
 	allowed, now := p.Range(), time.Now()
 	latest := p.Offer(p.Releases, nil, now).Latest
 	for _, r := range releases {
@@ -130,6 +134,7 @@ func (s *Service) release(r *Request) (*Answer, error) {
 	}
 	f := newForm(r, "", "Save")
 	fields := newReleaseFields(f, &ranked.Release, text(layers))
+	fields.title.Placeholder, fields.notes.Placeholder = ranked.Tag, p.NotesURL(&ranked.Release)
 	if f.wasSent() {
 		if e, ok := fields.patch(f); ok {
 			if a := s.editRelease(r, p, ranked.Tag, e, f); a != nil {
@@ -143,7 +148,11 @@ func (s *Service) release(r *Request) (*Answer, error) {
 	}
 	head := pages.ManageSection{Actions: []pages.Action{act}, Grid: valueGrid(p, &ranked.Release, layers)}
 	if layers[catalog.Operator] != nil {
-		head.Actions = append(head.Actions, pages.Action{Text: "Undo changes made here", URL: s.of(p, "release/reset", "tag", ranked.Tag), Danger: true})
+		undo := pages.Action{Text: "Undo changes made here", URL: s.of(p, "release/reset", "tag", ranked.Tag), Danger: true}
+		if layers[catalog.Upstream] == nil {
+			undo.Text = "Remove the release"
+		}
+		head.Actions = append(head.Actions, undo)
 	}
 	files := pages.ManageSection{Title: "Files", Grid: pages.ReleaseGrid(pages.ReleaseData{Product: p.Product, Release: ranked, Serves: s.Serves, OnDemand: s.OnDemand}), Empty: "No files are known."}
 	if p.Download != "" && len(files.Grid.Rows) == 0 {
@@ -181,6 +190,9 @@ func text(layers [2]*catalog.Layer) (notes string) {
 	return notes
 }
 
+// valueLabels are the labels of the values of a release, which the form also has.
+var valueLabels = map[string]string{"tag": tagLabel, "title": titleLabel, "date": dateLabel, "created": "Created upstream", "notes": notesLabel, "notes text": textLabel, "pre-release": prereleaseLabel, "withdrawn": "Withdrawn"}
+
 // valueGrid returns a table of the values of a release and their sources.
 func valueGrid(p *Product, r *catalog.Release, layers [2]*catalog.Layer) *pages.Grid {
 	g := &pages.Grid{Caption: "Values", Head: []pages.Column{{Text: "Field"}, {Text: "Value", Long: true}, {Text: "From"}}}
@@ -189,7 +201,7 @@ func valueGrid(p *Product, r *catalog.Release, layers [2]*catalog.Layer) *pages.
 		if source == "operator" {
 			source = "set here"
 		}
-		g.Rows = append(g.Rows, []pages.Cell{{Text: v.Name}, {Text: v.Text}, {Text: source}})
+		g.Rows = append(g.Rows, []pages.Cell{{Text: cmp.Or(valueLabels[v.Name], v.Name)}, {Text: v.Text}, {Text: source}})
 	}
 	return g
 }

@@ -23,18 +23,21 @@ func (s *Service) sites(r *Request) (*Answer, error) {
 		return nil, err
 	}
 	f := newForm(r, "", "Trust key")
-	key := f.add(pages.Field{Name: "key", Label: "Public key", Kind: pages.Area, Hint: "The text of the file that ends in .pub, from relcheck key generate.", Required: true})
-	purpose := f.add(pages.Field{Name: "purpose", Label: "Trust it for", Kind: pages.Choice, Value: "releases", Options: []pages.Option{{Value: "releases", Text: "bundles of releases"}, {Value: "counts", Text: "the counts of a site"}}})
-	products := f.add(pages.Field{Name: "product", Label: "Products", Kind: pages.Area, Hint: "Names of the products that its bundles may contain, one a line. Without any, all products."})
+	key := f.add(pages.Field{Name: "key", Label: "Public key", Kind: pages.Area, Hint: "Paste the text of the .pub file that relcheck key generate has written.", Required: true})
+	purpose := f.add(pages.Field{Name: "purpose", Label: "Trust it for", Kind: pages.Choice, Value: "releases", Options: []pages.Option{{Value: "releases", Text: "Bundles of releases"}, {Value: "counts", Text: "The counts of a site"}}})
+	products := f.add(pages.Field{Name: "product", Label: "Products", Kind: pages.Area, Hint: "Its bundles may contain only these products. Enter their names, one a line. If empty, they may contain all."})
 	if f.wasSent() {
 		if a := s.trustKey(r, f, keys, key, purpose, products); a != nil {
 			return a, nil
 		}
 	}
 	return page("Sites and keys", nil,
-		pages.ManageSection{Title: "Sites", Texts: []string{"Sites are other stores, whose counts were added with relcheck bundle apply."}, Grid: s.siteGrid(all), Empty: "There are no sites."},
-		pages.ManageSection{Title: "Keys", Texts: []string{"Bundles are applied on the command line, if a trusted key has signed them: relcheck bundle apply FILE."}, Grid: s.keyGrid(keys), Empty: "No key is trusted."},
-		f.section("Trust a key")), nil
+		pages.ManageSection{Title: "Sites", Texts: []string{"A site is another relcheck, usually in a closed network, whose counts are part of the statistics here. They arrive in bundles."}, Manual: s.manual("closed-networks#counts-out-of-a-closed-network", "Manual: counts out of a closed network"),
+			Grid: s.siteGrid(all), Empty: "There are no sites."},
+		pages.ManageSection{Title: "Keys", Texts: []string{"A bundle is applied only if one of these keys has signed it."}, Manual: s.manual("closed-networks#keys", "Manual: keys"), Grid: s.keyGrid(keys), Empty: "No key is trusted."},
+		f.section("Trust a key"),
+		pages.ManageSection{Title: "Apply a bundle", Texts: []string{"Apply bundles on the command line of the server's machine. The first command shows what would change, and the second one changes it."}, Manual: s.manual("closed-networks#apply-a-bundle", "Manual: apply a bundle"),
+			Code: "relcheck bundle apply FILE --dry-run\nrelcheck bundle apply FILE"}), nil
 }
 
 func (s *Service) siteGrid(all []rollup.Site) *pages.Grid {

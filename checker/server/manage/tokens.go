@@ -12,9 +12,9 @@ import (
 
 // scopes are the options for the scope of a token.
 var scopes = []pages.Option{
-	{Value: string(access.Read), Text: "read: see statistics"},
-	{Value: string(access.Release), Text: "release: publish and withdraw releases, and see no statistics"},
-	{Value: string(access.Admin), Text: "admin: everything"},
+	{Value: string(access.Read), Text: "Read: see statistics"},
+	{Value: string(access.Release), Text: "Release: publish and withdraw releases, but see no statistics"},
+	{Value: string(access.Admin), Text: "Admin: do everything"},
 }
 
 // tokens lists the tokens, and adds tokens and sign-in links.
@@ -24,13 +24,13 @@ func (s *Service) tokens(r *Request) (*Answer, error) {
 		return nil, err
 	}
 	invite, add, link := newForm(r, "invite", "Create a sign-in link"), newForm(r, "add", "Create a token"), newForm(r, "link", "Create a link for the token")
-	name, scope := tokenFields(invite, "Name of the colleague or browser")
+	name, scope := tokenFields(invite, "Name of the colleague or browser", "The audit log shows it.")
 	if invite.wasSent() {
 		if a := s.invite(r, all, invite, name, scope); a != nil {
 			return a, nil
 		}
 	}
-	name, scope = tokenFields(add, "What the token is for")
+	name, scope = tokenFields(add, "What the token is for", "Enter a name such as release pipeline. The audit log shows it.")
 	if add.wasSent() {
 		if a := s.addToken(r, add, name, scope); a != nil {
 			return a, nil
@@ -51,14 +51,15 @@ func (s *Service) tokens(r *Request) (*Answer, error) {
 		}
 	}
 	return page("Tokens", nil,
-		pages.ManageSection{Grid: s.tokenGrid(all, r.Token.ID), Empty: "There are no tokens."},
+		pages.ManageSection{Texts: []string{"A token gives access to a program, or to the browser that signs in with it. Its scope decides what it permits."}, Manual: s.manual("tokens", "Manual: tokens and signing in"),
+			Grid: s.tokenGrid(all, r.Token.ID), Empty: "There are no tokens."},
 		invite.section("Invite a colleague", "The link signs one browser in. It works once, within an hour. The session lasts 30 days, or until its token is revoked."),
 		add.section("Add a token for a program", "The program sends the token as Authorization: Bearer TOKEN. The token is shown once."),
 		link.section("Sign in another browser", "The browser gets a session of the chosen token.")), nil
 }
 
-func tokenFields(f *form, label string) (name, scope *pages.Field) {
-	return f.add(pages.Field{Name: "name", Label: label, Required: true}),
+func tokenFields(f *form, label, hint string) (name, scope *pages.Field) {
+	return f.add(pages.Field{Name: "name", Label: label, Hint: hint, Required: true}),
 		f.add(pages.Field{Name: "scope", Label: "Scope", Kind: pages.Choice, Value: string(access.Read), Options: scopes})
 }
 

@@ -88,7 +88,8 @@ func (s *Service) upstreams(r *Request) (*Answer, error) {
 	var fields []*pages.Field
 	for _, setting := range settings {
 		if setting.name == "upstreams" || setting.name == "module" {
-			fields = append(fields, f.setting(setting, p.Product))
+			setting.group = "" // the form has no others
+			fields = append(fields, s.settingField(f, setting, p.Product))
 		}
 	}
 	if f.wasSent() {
@@ -96,7 +97,8 @@ func (s *Service) upstreams(r *Request) (*Answer, error) {
 			return a, nil
 		}
 	}
-	list := pages.ManageSection{Grid: s.upstreamGrid(p), Empty: "There are no upstreams."}
+	list := pages.ManageSection{Grid: s.upstreamGrid(p), Empty: "There are no upstreams.", Texts: []string{"Upstreams are where releases are read from: repositories on GitHub and servers like it, Go modules, and other relchecks. What you set by hand about a release takes precedence."},
+		Manual: s.manual("releases#upstreams", "Manual: upstreams")}
 	if s.Sync != nil && len(p.UpstreamList()) > 0 {
 		list.Form = &now.Form
 	}
@@ -153,7 +155,7 @@ func (s *Service) upstreamGrid(p *Product) *pages.Grid {
 		case f.Error != "":
 			state = pages.Cell{Text: "failed", Class: "state bad"}
 		case f.Succeeded.IsZero():
-			state = pages.Cell{Text: "never synced", Class: "state quiet"}
+			state = pages.Cell{Text: "not synced yet", Class: "state quiet"}
 		}
 		if state.Note = ""; f.Error != "" {
 			state.Note = pages.Sentence(f.Error)

@@ -32,6 +32,9 @@ func (s *Service) setWithdrawn(r *Request, withdrawn bool) (*Answer, error) {
 	next.Withdrawn = withdrawn
 	c := confirmation{title: verb + " " + tag + "?", what: []string{verb + "s release " + tag + "."}, button: verb + " " + tag, danger: withdrawn, cancel: back, next: back, done: past + " release " + tag + "."}
 	c.what = append(c.what, offers(p, tag, &next)...)
+	if withdrawn {
+		c.what = append(c.what, "Its files stay, and you can restore it later.")
+	}
 	if c.now, err = running(r, p, tag); err != nil {
 		return nil, err
 	}
@@ -59,8 +62,9 @@ func (s *Service) reset(r *Request) (*Answer, error) {
 	}
 	var next *catalog.Release
 	if upstream == nil {
-		c.what = []string{"Removes release " + tag + ", because upstream does not list it."}
-		c.next, c.done = s.of(p, "releases"), "Removed release "+tag+", which upstream does not list."
+		c.title, c.button = "Remove "+tag+"?", "Remove "+tag
+		c.what = []string{"Removes release " + tag + ", because only this service has it: no upstream lists it.", "This cannot be undone."}
+		c.next, c.done = s.of(p, "releases"), "Removed release "+tag+"."
 	} else {
 		next = new(catalog.NewRelease(ranked.Version, upstream, nil))
 		fields := operator.Differences(new(catalog.Layer))

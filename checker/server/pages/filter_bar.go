@@ -44,7 +44,7 @@ func (b *builder) filterBar(page string) *filterBar {
 			value = "" // the default
 		}
 		url := b.link(page, map[string]string{"days": value, "from": "", "to": ""})
-		p.Ranges = append(p.Ranges, link{days.text, url, p.RangeError == "" && days.number == strconv.Itoa(q.LastDays)})
+		p.Ranges = append(p.Ranges, link{Text: days.text, URL: url, Current: p.RangeError == "" && days.number == strconv.Itoa(q.LastDays)})
 	}
 	versions, oses, arches := b.Seen()
 	p.Versions = versions[:min(len(versions), maxRows)]

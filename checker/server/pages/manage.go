@@ -26,9 +26,11 @@ type Notice struct {
 
 // ManageSection is a part of a page. All fields are optional.
 type ManageSection struct {
+	ID      string // to link to
 	Title   string
 	Problem string // needs attention
 	Texts   []string
+	Manual  Action // page of the manual that says more, after the texts
 	List    []string
 	Grid    *Grid
 	Empty   string // shown in place of a grid without rows
@@ -39,11 +41,16 @@ type ManageSection struct {
 	Actions []Action
 }
 
+// ManualAfter reports whether the link to the manual is behind the text with an index.
+func (s ManageSection) ManualAfter(text int) bool {
+	return s.Manual.URL != "" && text == len(s.Texts)-1
+}
+
 // Action is a link to a page that changes something. Danger marks changes that clients notice,
-// or that cannot be undone.
+// or that cannot be undone. Primary marks the main action of a page.
 type Action struct {
-	Text, URL string
-	Danger    bool
+	Text, URL       string
+	Danger, Primary bool
 }
 
 // Grid is a table. The first cell of each row is its head.
@@ -95,9 +102,12 @@ const (
 
 // Field is a field of a form.
 type Field struct {
+	Group             string // heading of the fields that follow each other with it, or empty
 	Name, Label, Hint string
+	Manual            Action // page of the manual that says more
 	Kind              Kind
 	Value             string
+	Placeholder       string   // what an empty value means
 	Options           []Option // of a choice
 	Required          bool
 	Error             string // about the value
@@ -116,9 +126,11 @@ type Option struct{ Value, Text string }
 type Form struct {
 	Get     bool // sends no change, but shows the page with another query
 	Error   string
+	Failed  bool // the change was valid, but could not be stored
 	Fields  []*Field
 	Button  string
 	Danger  bool // the button destroys something
+	Primary bool // the button is the main action of the page; set when the page is rendered
 	Cancel  string
 	Address string // to send to, or empty for that of the page
 	Inline  bool   // fields stand beside each other
@@ -129,16 +141,37 @@ func (f *Form) Invalid() bool {
 	return f.Error != "" || slices.ContainsFunc(f.Fields, func(field *Field) bool { return field.Error != "" })
 }
 
+// FieldGroup is a part of a form.
+type FieldGroup struct {
+	Name   string // heading, or empty
+	Fields []*Field
+}
+
+// Groups returns the fields of the form, in groups.
+func (f *Form) Groups() (all []FieldGroup) {
+	for _, field := range f.Fields {
+		if last := len(all) - 1; last >= 0 && all[last].Name == field.Group {
+			all[last].Fields = append(all[last].Fields, field)
+		} else {
+			all = append(all, FieldGroup{field.Group, []*Field{field}})
+		}
+	}
+	return all
+}
+
 // Rows returns the height of an area, in lines.
 func (f *Field) Rows() int { return min(20, max(3, strings.Count(f.Value, "\n")+2)) }
 
-// prepare makes the IDs of fields unique, and focuses the first invalid one.
+// prepare makes the IDs of fields unique, focuses the first invalid one, and marks the first
+// button that changes something and destroys nothing as the main one.
 func (d *ManageData) prepare() {
-	focused := false
+	focused, primary := false, false
 	for i, s := range d.Sections {
 		if s.Form == nil {
 			continue
 		}
+		s.Form.Primary = !primary && !s.Form.Get && !s.Form.Danger
+		primary = primary || s.Form.Primary
 		for _, f := range s.Form.Fields {
 			f.ID = fmt.Sprintf("field-%d-%s", i, f.Name)
 			f.Focus = f.Error != "" && !focused

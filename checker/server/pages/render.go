@@ -4,9 +4,11 @@ package pages
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"relcheck/checker/catalog"
@@ -34,6 +36,7 @@ type Menu struct {
 // pageData is what the base template shows around the body of a page.
 type pageData struct {
 	Root     string
+	Path     string // as in [Visitor]
 	Title    string
 	Nav      []link
 	SignedIn bool
@@ -45,11 +48,28 @@ type pageData struct {
 type link struct {
 	Text, URL string
 	Current   bool
+	Class     string // CSS class, or empty
+}
+
+// SwitchURL returns the URL of the page about another product that is of the same kind as this
+// page.
+func (d pageData) SwitchURL(product string) string {
+	parts := strings.Split(d.Path, "/")
+	kind := func(at int, known ...string) string {
+		if len(parts) > at && slices.Contains(known, parts[at]) {
+			return "/" + parts[at]
+		}
+		return ""
+	}
+	if parts[min(1, len(parts)-1)] == "manage" {
+		return d.Root + ManagePath(product) + cmp.Or(kind(4, "settings", "channels", "upstreams"), "/releases")
+	}
+	return d.Root + "/products/" + url.PathEscape(product) + kind(3, slices.Concat(Sections, []string{"releases", "connect"})...)
 }
 
 func render(name string, v Visitor, title string, body any) ([]byte, error) {
 	var b bytes.Buffer
-	if err := site().templates[name].ExecuteTemplate(&b, "base", pageData{v.Root, title, v.navigation(), v.SignedIn, v.Menu, body}); err != nil {
+	if err := site().templates[name].ExecuteTemplate(&b, "base", pageData{v.Root, v.Path, title, v.navigation(), v.SignedIn, v.Menu, body}); err != nil {
 		return nil, fmt.Errorf("render page %s: %w", name, err)
 	}
 	return b.Bytes(), nil
@@ -63,7 +83,7 @@ func (v Visitor) links(all ...link) []link {
 }
 
 func (v Visitor) navigation() []link {
-	all := []link{{Text: "Connect", URL: "/connect"}, {Text: "Manual", URL: "/docs"}, {Text: "Privacy", URL: "/privacy"}}
+	all := []link{{Text: "Connect", URL: "/connect"}, {Text: "Manual", URL: "/docs"}, {Text: "Privacy", URL: "/privacy", Class: "x"}} // the footer also has a link
 	if v.Overview {
 		all = append([]link{{Text: "Products", URL: "/"}}, all...)
 	}

@@ -1,6 +1,7 @@
 // The pages on which people manage the service. The server has a base URL, sign-in links of
 // admin tokens (admin), one of a release and one of a read token (others), the tags of the
-// latest release of opa and of the one before, public keys, and the ID of a token.
+// latest release of opa and of the one before, public keys, the ID of a token, and that of the
+// key of site berlin (siteKey).
 
 export function manageSections({ server, check, visit, checkLook, text }) {
   const { base } = server;
@@ -38,7 +39,7 @@ export function manageSections({ server, check, visit, checkLook, text }) {
     const control = form.locator(field(name));
     check((await control.getAttribute("aria-invalid")) === "true", `${url}: the field ${name} is not marked as invalid`);
     const ids = ((await control.getAttribute("aria-describedby")) || "").split(" ");
-    const error = await form.locator(`[id="${ids.at(-1)}"]`).innerText();
+    const error = await form.locator(`[id="${ids[0]}"]`).innerText();
     check(error.includes(message), `${url}: the error of ${name} is ${error}, want ${message}`);
     for (const [other, value] of Object.entries(values)) {
       if (typeof value === "string") check((await form.locator(field(other)).inputValue()) === value, `${url}: the field ${other} lost ${value}`);
@@ -50,6 +51,9 @@ export function manageSections({ server, check, visit, checkLook, text }) {
     products: "", "product-new": "/products", "product-preset": "/products?preset=npm-tool", tokens: "/tokens", revoke: `/tokens/${server.tokenID}/revoke`, sites: "/sites", audit: "/audit",
     releases: "/products/opa/releases", release: "/products/opa/release" + tag(server.latest), withdraw: "/products/opa/release/withdraw" + tag(server.latest),
     settings: "/products/opa/settings", channels: "/products/opa/channels", upstreams: "/products/app/upstreams", remove: "/products/app/remove",
+    channel: "/products/app/channels?channel=lts", "channel-remove": "/products/app/channels/remove?channel=lts",
+    "own-release": "/products/app/release" + tag("v0.2.0"), restore: "/products/app/release/restore" + tag("v0.2.0"), reset: "/products/app/release/reset" + tag("v0.2.0"),
+    "site-rename": "/sites/berlin/rename", "site-remove": "/sites/berlin/remove", "key-revoke": `/keys/revoke?key=${encodeURIComponent(server.siteKey)}`,
   };
 
   // changes is everything that an admin does, in the order of a first use.
@@ -81,10 +85,10 @@ export function manageSections({ server, check, visit, checkLook, text }) {
     check((await page.locator("main", { hasText: "Product " + name }).count()) === 0, "a hidden product is listed");
     await page.goto(`${manage}/products/${name}/settings`);
     await page.click("text=Remove the product");
-    await send(page, "Remove " + name);
+    await send(page, "Remove " + name, { typed: name });
     await expect(page, "removed", `Removed product Product ${name}.`);
     await page.click("text=Audit log");
-    await expect(page, "audit log", "product.removed", "release.withdrawn", "the admin browser");
+    await expect(page, "audit log", "Removed the product", "Withdrew release v1.0.0.", "the admin browser");
   }
 
   // tokens creates and revokes tokens, and returns the last secret.
@@ -108,6 +112,13 @@ export function manageSections({ server, check, visit, checkLook, text }) {
         const response = await page.goto(manage + path);
         check(response.status() === 200, `${path}: status ${response.status()}`);
         await checkLook(page, "manage-" + name);
+      }
+      // The head of a page leaves room for its content on phones.
+      await page.setViewportSize({ width: 375, height: 900 });
+      for (const path of [pages.tokens, pages.settings]) {
+        await page.goto(manage + path);
+        const top = await page.locator("h2").first().evaluate((h2) => h2.getBoundingClientRect().top);
+        check(top <= 290, `${path}: the content begins at ${top} pixels`);
       }
       await expectError(page, opa + "/releases", "Add release", { version: "v 1" }, "version", "cannot be a tag");
       await checkLook(page, "manage-errors"); // axe needs scripts
@@ -144,13 +155,13 @@ export function manageSections({ server, check, visit, checkLook, text }) {
       await page.goto(manage + "/sites");
       await send(page, "Trust key", { key: server.keys[0], purpose: "counts" });
       await expect(page, "key", "is trusted for counts of all products.");
-      await page.click("main >> text=Revoke");
+      await page.locator("tr", { hasText: "factory+" }).locator("text=Revoke").click();
       await send(page, "Revoke the key");
       await expect(page, "revoked key", "Revoked key factory+");
-      // The header leads to all products.
+      // The header leads to all products, on the page of the same kind.
       await page.click(".switch summary");
       await page.click(".switch >> text=App");
-      check(page.url() === base + "/products/app", `the menu leads to ${page.url()}`);
+      check(page.url() === app + "/releases", `the menu leads to ${page.url()}`);
     }),
     () => visit(as(server.admin[3]), { javaScriptEnabled: false }, async (page) => {
       const kept = "<b>kept</b> & \"quoted\"";
@@ -168,6 +179,8 @@ export function manageSections({ server, check, visit, checkLook, text }) {
       await expectError(page, opa + "/channels", "Add channel", { name: "lts", match: "<2,>3" }, "match", "contains no version");
       await expectError(page, opa + "/upstreams", "Save", { upstreams: "github:opa" }, "upstreams", "OWNER/REPO");
       await expectError(page, manage + "/tokens", "Create a token", { name: "a".repeat(101) }, "name", "use at most 100");
+      await expectError(page, opa + "/remove", "Remove opa", { typed: "app" }, "typed", "This is not opa.");
+      await expectError(page, manage + pages["site-rename"], "Rename", { site: "A b" }, "site", "cannot be the name of a site");
       await expectError(page, manage + "/sites", "Trust key", { key: "nonsense", product: "opa" }, "key", "not a public key");
       await expectError(page, manage + "/sites", "Trust key", { key: server.keys[1], product: "Opa!" }, "product", "cannot be a product's name");
       await page.goto(manage + "/audit");
@@ -175,7 +188,7 @@ export function manageSections({ server, check, visit, checkLook, text }) {
     }),
     () => visit(release, {}, async (page) => {
       for (const [name, path] of Object.entries(pages)) {
-        const status = (await page.goto(manage + path)).status(), allowed = /^(products|releases|release|withdraw)$/.test(name);
+        const status = (await page.goto(manage + path)).status(), allowed = /^(products|releases|release|own-release|withdraw|restore|reset)$/.test(name);
         check(status === (allowed ? 200 : 403), `${path} as a release token: status ${status}`);
         if (allowed) await checkLook(page, "manage-as-release-" + name, { drawn: false });
       }
@@ -190,7 +203,7 @@ export function manageSections({ server, check, visit, checkLook, text }) {
     }),
     () => visit(read, {}, async (page) => {
       for (const path of Object.values(pages)) check((await page.goto(manage + path)).status() === 403, `${path} as a read token`);
-      await expect(page, "read token", "Your token does not permit this.");
+      await expect(page, "read token", "Your token does not permit this. The token has scope read, and this requires admin");
       await checkLook(page, "manage-as-read");
       await page.goto(base + "/products/opa/releases");
       check((await page.locator("a[href*='/manage']").count()) === 0, "a read token has links to manage");
@@ -198,6 +211,19 @@ export function manageSections({ server, check, visit, checkLook, text }) {
     () => visit(nobody, {}, async (page) => {
       for (const path of Object.values(pages)) check((await page.goto(manage + path)).status() === 401, `${path} without a session`);
       check((await page.inputValue("input[name=next]")) === "/manage" + Object.values(pages).at(-1), "the form to sign in does not lead back");
+    }),
+    // A form that is sent after the end of the session is kept until the browser has signed in.
+    () => visit(as(server.admin[5]), { javaScriptEnabled: false }, async (page) => {
+      await page.goto(opa + "/release" + tag(server.before));
+      await page.context().clearCookies({ name: "relcheck" });
+      await send(page, "Save", { title: "Kept \"title\"", body: "# Kept\n\n* notes" });
+      await expect(page, "ended session", "What you typed is kept");
+      await page.fill("input[name=token]", server.admin[6]);
+      await Promise.all([page.waitForEvent("load"), page.click("main form button")]);
+      await expect(page, "signed in again", "Send the form?");
+      await Promise.all([page.waitForEvent("load"), page.click("main form button")]);
+      await expect(page, "sent", `Changed release ${server.before}.`, "Kept \"title\"");
+      check((await page.inputValue(field("body"))) === "# Kept\n\n* notes", `the notes are ${await page.inputValue(field("body"))}`);
     }),
     // Pages of other origins can send forms, also with the session's cookie if they are on
     // another port of the same host. Over plain HTTP, they can hide where the form comes from.
