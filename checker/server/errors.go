@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"relcheck/checker/access"
 	"relcheck/checker/printable"
 )
 
@@ -19,6 +20,7 @@ type failure struct {
 	latest     json.RawMessage // the latest release, which the client gets despite the error
 
 	code, field, message string
+	scope                access.Scope // that a token lacks, if that is the error
 }
 
 func (f *failure) Error() string { return f.message }

@@ -102,8 +102,10 @@ func noToken() *failure {
 }
 
 func insufficientScope(t *access.Token, scope access.Scope) *failure {
-	return fail(http.StatusForbidden, "insufficient_scope", "",
+	f := fail(http.StatusForbidden, "insufficient_scope", "",
 		fmt.Sprintf("the token has scope %s, and this requires %s; create one with relcheck token add NAME --scope %[2]s", t.Scope, scope))
+	f.scope = scope
+	return f
 }
 
 // private keeps an answer that depends on credentials out of caches, and its URL, which

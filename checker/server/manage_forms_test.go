@@ -153,6 +153,9 @@ func TestSwitchProduct(t *testing.T) {
 func TestManageWithTooLittleScope(t *testing.T) {
 	s := newService(t, releases("v1.0.0")...)
 	for scope, c := range map[access.Scope][2]string{access.Read: {"/manage", "has scope read, and this requires release"}, access.Release: {"/manage/tokens", "has scope release, and this requires admin"}} {
-		wantText(t, string(scope), s.manager(t, scope).do(t, "GET", c[0], nil), "Your token does not permit this. The token "+c[1])
+		got := s.manager(t, scope).do(t, "GET", c[0], nil)
+		_, required, _ := strings.Cut(c[1], "requires ")
+		wantText(t, string(scope), got, "Your token does not permit this. The token "+c[1])
+		wantText(t, string(scope), got, "relcheck token link NAME --scope "+required+"</code>")
 	}
 }

@@ -217,6 +217,12 @@ func (s *Server) newSignInData(w http.ResponseWriter, r *http.Request, f *failur
 	if page.Error == "insufficient_scope" {
 		page.Text = f.message
 	}
+	switch {
+	case f != nil && f.scope != "":
+		page.Scope = f.scope
+	case strings.HasPrefix(page.Next, s.root+"/manage"):
+		page.Scope = access.Admin
+	}
 	if s.needsHTTPS(r, f) {
 		page.HTTPS = s.options.Base + "/sign-in"
 	}
@@ -231,6 +237,9 @@ func (s *Server) newSignInData(w http.ResponseWriter, r *http.Request, f *failur
 // HTTPS only, and most proxies send the scheme in X-Forwarded-Proto.
 func (s *Server) needsHTTPS(r *http.Request, f *failure) bool {
 	if r.TLS != nil || !strings.HasPrefix(s.options.Base, "https://") {
+		return false
+	}
+	if _, err := r.Cookie(s.cookieName(r, formCookie)); err == nil { // browsers return it over HTTPS only
 		return false
 	}
 	dropped := f != nil && f.code == "no_cookie"

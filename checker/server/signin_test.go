@@ -253,8 +253,17 @@ func TestSignInWithoutCookie(t *testing.T) {
 			t.Errorf("%+v: form with a link and the cookie: got status %d, want 303: %s", c, got.StatusCode, got.body)
 		}
 	}
+	used := newServiceWith(t, serviceOptions{Options: server.Options{Base: "https://relcheck.example.com"}})
+	r := openLink("rcl_used")
+	r.Header.Del("Sec-Fetch-Site")
+	for cookie, plain := range map[string]bool{"": true, "__Host-relcheck-form=1": false} {
+		r.Header.Set("Cookie", cookie)
+		if got := used.visit(t, r); strings.Contains(got.body, "over plain HTTP") != plain || !strings.Contains(got.body, "This link is not valid") {
+			t.Errorf("invalid link with cookie %q: got status %d and body %s, want the reason, and the hint at HTTPS: %t", cookie, got.StatusCode, got.body, plain)
+		}
+	}
 	s := newService(t)
-	r := signInForm("rcr_x", "")
+	r = signInForm("rcr_x", "")
 	r.Header.Del("Cookie")
 	r.Header.Del("Accept")
 	if got := s.send(t, r); got.StatusCode != 403 || !strings.Contains(got.body, `"code":"no_cookie"`) {

@@ -6,6 +6,7 @@ import "relcheck/checker/access"
 type SignInData struct {
 	Error string        // code of the error of the attempt before, or empty
 	Text  string        // what a token lacks, if that is the error
+	Scope access.Scope  // that the page requires, if it is not read
 	HTTPS string        // URL at which signing in works, if it does not work here
 	Next  string        // path to show after signing in
 	Base  string        // URL of the service
