@@ -198,8 +198,11 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 	}
 	defer closeFiles()
 	host, port := hostPort(o.listen, l.Addr())
-	if o.Base == "" && host != reachable(host) {
+	switch {
+	case o.Base == "" && host != reachable(host):
 		log.Warn("links in answers and pages begin with the name localhost; set --base-url to the URL at which clients reach the service")
+	case o.Base == "" && len(o.TrustedProxies) > 0:
+		log.Warn("links in answers and pages begin with the listen address although a proxy is trusted; set --base-url to the URL at which clients reach the proxy")
 	}
 	o.Base = cmp.Or(strings.TrimRight(o.Base, "/"), in.scheme()+"://"+net.JoinHostPort(reachable(host), port))
 	if in.certificates != nil {

@@ -69,6 +69,9 @@ func TestForgottenProxy(t *testing.T) {
 		report(p, "X-Real-IP")
 	}
 	doctor(ok)
+	if n := p.errs.count("set --base-url"); n != 1 {
+		t.Errorf("trusted proxy without a base URL: got %d hints in the log, want 1", n)
+	}
 	if n := p.errs.count("--trusted-proxy"); n != 0 {
 		t.Errorf("trusted proxy: got %d hints in the log, want 0", n)
 	}
