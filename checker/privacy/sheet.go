@@ -97,7 +97,8 @@ func (s *sheet) data(c Config) {
 	}
 	s.table("data | purpose | kept | table", rows)
 	s.line("\nBackups contain what the store contained, and are kept as long as the operator keeps them.")
-	s.line("\n## What is logged\n\nMessages of the program, with these attributes. They contain nothing that a client has sent, and not its address.")
+	s.line("\n## What is logged\n\nMessages of the program, with these attributes. They contain nothing that a client has sent, and not its address. " +
+		"A proxy in front of the server has a log of its own, which may contain addresses: that is up to the operator.")
 	rows = nil
 	for _, f := range LogAttributes {
 		rows = append(rows, []string{"`" + f.Name + "`", f.Text})

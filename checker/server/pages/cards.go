@@ -54,7 +54,7 @@ func (b *builder) dropCard() card {
 	case b.Query.Version != "":
 		c.Text = []string{"Remove the filter by version to see it."}
 	case below == "":
-		c.Text = []string{"No release is known to compare versions with."}
+		c.Text = []string{"No release is known below which less than 5 % of the instances run."}
 	default:
 		c.Value, c.Text = "below "+below, sentences
 	}
