@@ -171,7 +171,7 @@ func (s *Store) EditProduct(ctx context.Context, name string, e catalog.ProductP
 func (s *Store) addProduct(ctx context.Context, tx *sql.Tx, p catalog.Product) error {
 	switch _, err := productID(ctx, tx, p.Name); {
 	case err == nil:
-		return catalog.InUse("name", "product %s already exists: change it with relcheck product set", p.Name)
+		return catalog.InUse("name", "product %s already exists: change its settings instead", p.Name)
 	case !errors.Is(err, ErrNotFound):
 		return err
 	}

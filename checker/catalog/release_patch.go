@@ -20,8 +20,10 @@ const MaxTag = 200
 // CheckTag returns a [FieldError] if no release can have the tag.
 func CheckTag(tag string) error {
 	switch {
-	case tag == "" || len(tag) > MaxTag:
-		return fieldErrorf("version", "a tag has 1 to %d bytes, not %d", MaxTag, len(tag))
+	case tag == "":
+		return fieldErrorf("version", "the tag is missing")
+	case len(tag) > MaxTag:
+		return fieldErrorf("version", "the tag has %d bytes, and may have %d", len(tag), MaxTag)
 	case !utf8.ValidString(tag) || printable.Check(tag) != nil || strings.ContainsFunc(tag, func(r rune) bool { return r == ' ' || r == '\\' }):
 		return fieldErrorf("version", "%q cannot be a tag: it contains a space, a backslash, or an invisible or control character", tag)
 	}

@@ -37,7 +37,7 @@ type UpstreamName struct {
 	Path string // of a file or folder, absolute
 }
 
-const upstreamForms = "give one of github:OWNER/REPO, github:https://HOST/api/v3/repos/OWNER/REPO, go:MODULE, relcheck:https://HOST/p/NAME, and file:PATH"
+const upstreamForms = "give one of github:OWNER/REPO, github:https://HOST/api/v3/repos/OWNER/REPO, go:MODULE, relcheck:https://HOST/p/NAME, or file:PATH"
 
 var (
 	apiPattern     = regexp.MustCompile(`^(.*)/repos/([^/]+/[^/]+)$`)

@@ -222,7 +222,7 @@ func TestManageReleaseErrors(t *testing.T) {
 		change []string
 		want   string
 	}{
-		"without a tag":     {"/releases", []string{"title", "<b>Kept</b>"}, "A tag has 1 to 200 bytes, not 0."},
+		"without a tag":     {"/releases", []string{"title", "<b>Kept</b>"}, "The tag is missing."},
 		"odd tag":           {"/releases", []string{"version", "v1 2", "title", "<b>Kept</b>"}, `"v1 2" cannot be a tag`},
 		"known tag":         {"/releases", []string{"version", "v1.0.0", "title", "<b>Kept</b>"}, "There is a release with this tag"},
 		"odd date":          {"/releases", []string{"version", "v1.2.0", "date", "<b>Kept</b>"}, "is neither an RFC 3339 time"},
