@@ -195,11 +195,11 @@ name  text
 
 // TestHTML checks that links lead to pages, and that wide parts scroll.
 func TestHTML(t *testing.T) {
-	got, headings, err := HTML("# Title\n\n## A & B\n\n[backups.md](backups.md#doctor)\n\n```sh\nls <x>\n```\n\n|a|\n|---|\n|b|\n", "/base/docs")
+	got, headings, err := HTML("# Title\n\n## A & B\n\n[backups.md](backups.md#doctor)\n\n```sh\nls <x>\n```\n\n|a|b & c|\n|---|---|\n|d|e|\n", "/base/docs")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`<h2 id="a--b">`, `<a href="/base/docs/backups#doctor">backups</a>`, `<pre tabindex="0"><code class="language-sh">ls &lt;x&gt;`, `<div class="scroll"`} {
+	for _, want := range []string{`<h2 id="a--b">`, `<a href="/base/docs/backups#doctor">backups</a>`, `<pre tabindex="0"><code class="language-sh">ls &lt;x&gt;`, `<div class="scroll"`, "<td>d</td>", `<td data-head="b &amp; c">e</td>`} {
 		if !strings.Contains(string(got), want) {
 			t.Errorf("got %s, want %s", got, want)
 		}

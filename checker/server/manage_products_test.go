@@ -72,7 +72,7 @@ func TestManageProducts(t *testing.T) {
 		}
 		wantText(t, name, got, c.want, `value="Kept"`)
 	}
-	wantText(t, "confirmation", m.do(t, "GET", "/manage/products/app/remove", nil), "Removes product app with its releases", "Type app to confirm", "Clients of /p/app will get an error.")
+	wantText(t, "confirmation", m.do(t, "GET", "/manage/products/app/remove", nil), "Removes product app with its releases", "Type app to confirm", "Clients of /p/app will get an error.", `<a href="/manage/products/app/settings" aria-current="page">`)
 	for _, typed := range []string{"", "opa"} {
 		got := m.submit(t, "/manage/products/app/remove", "", "typed", typed)
 		if wantText(t, "not confirmed", got, "This is not app.", "aria-invalid"); got.StatusCode != 422 {
@@ -89,6 +89,7 @@ func TestManageProducts(t *testing.T) {
 func TestManageChannels(t *testing.T) {
 	s := newService(t, releases("v1.0.0 v2.0.0")...)
 	m := s.manager(t, access.Admin)
+	wantText(t, "release", m.do(t, "GET", "/products/opa/releases/v1.0.0", nil), `<a href="/products/opa/releases" aria-current="page">Releases`, `<a href="/manage/products/opa/releases">Manage`)
 	const path = opaManage + "/channels"
 	wantText(t, "added", m.follow(t, path, "", "name", "lts", "match", "<2"), "Saved channel lts.", "v1.0.0")
 	page := m.follow(t, path+"?channel=lts", "", "match", "<3", "prereleases", "true")
@@ -110,6 +111,7 @@ func TestManageChannels(t *testing.T) {
 			wantText(t, c[1], got, name)
 		}
 	}
+	wantText(t, "list", m.do(t, "GET", path, nil), `class="bad" href="/manage/products/opa/channels/remove`)
 	wantText(t, "confirmation", m.do(t, "GET", path+"/remove?channel=lts", nil), "Clients of /p/opa@lts will get an error.")
 	m.follow(t, path+"/remove?channel=lts", "")
 	if p, err = s.store.Product(context.Background(), "opa"); err != nil || p.Channels != "" {

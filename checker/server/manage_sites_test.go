@@ -44,7 +44,7 @@ func TestManageSites(t *testing.T) {
 	}
 
 	revoke := "/manage/keys/revoke?key=" + strings.ReplaceAll(id, "+", "%2B")
-	wantText(t, "confirmation", m.do(t, "GET", revoke, nil), "Stops trusting key "+id+" for counts of app, opa.")
+	wantText(t, "confirmation", m.do(t, "GET", revoke, nil), "Stops trusting key "+id+" for counts of app, opa.", `<a href="/manage/sites" aria-current="page">`)
 	wantText(t, "revoked", m.follow(t, revoke, ""), "Revoked key "+id+".", "revoked 20")
 	for _, c := range [][2]string{{"nonsense", "not a public key"}, {secret, "It is a secret key"}, {public, "was revoked on"}} {
 		got := m.submit(t, path, "", "key", c[0], "product", "kept")

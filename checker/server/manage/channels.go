@@ -59,7 +59,7 @@ func (s *Service) channelGrid(p *Product) *pages.Grid {
 	add("(default)", p.Match, false, nil, pages.Cell{})
 	for _, c := range p.ChannelList() {
 		add(c.Name, c.Match, c.Prereleases, &c, pages.Cell{Of: c.Name, Links: []pages.Action{
-			{Text: "Change", URL: s.of(p, "channels", "channel", c.Name)}, {Text: "Remove", URL: s.of(p, "channels/remove", "channel", c.Name)}}})
+			{Text: "Change", URL: s.of(p, "channels", "channel", c.Name)}, {Text: "Remove", URL: s.of(p, "channels/remove", "channel", c.Name), Danger: true}}})
 	}
 	return g
 }

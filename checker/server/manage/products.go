@@ -12,7 +12,7 @@ import (
 
 // products lists all products, also hidden ones.
 func (s *Service) products(r *Request) (*Answer, error) {
-	g := &pages.Grid{Caption: "Products", Head: []pages.Column{{Text: "Product", Long: true}, {Text: "Name"}, {Text: "Latest"}, {Text: "Synced", Wide: true}, {Text: "Listed", Wide: true}}}
+	g := &pages.Grid{Caption: "Products", Head: []pages.Column{{Text: "Product", Long: true}, {Text: "Name"}, {Text: "Latest"}, {Text: "Synced"}, {Text: "Listed"}}}
 	all := s.Products()
 	pager := s.pager(r, len(all))
 	from, to := pager.Bounds()

@@ -67,7 +67,7 @@ func (s *Service) pager(r *Request, total int) pages.Pager {
 }
 
 func (s *Service) releaseGrid(p *Product, releases []*catalog.Ranked) *pages.Grid {
-	g := &pages.Grid{Caption: "Releases", Head: []pages.Column{{Text: tagLabel}, {Text: "Status"}, {Text: dateLabel}, {Text: "Files", Wide: true}, {}}}
+	g := &pages.Grid{Caption: "Releases", Head: []pages.Column{{Text: tagLabel}, {Text: "Status"}, {Text: dateLabel}, {Text: "Files"}, {}}}
 	allowed, now := p.Range(), time.Now()
 	latest := p.Offer(p.Releases, nil, now).Latest
 	for _, r := range releases {

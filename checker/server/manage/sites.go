@@ -41,7 +41,7 @@ func (s *Service) sites(r *Request) (*Answer, error) {
 }
 
 func (s *Service) siteGrid(all []rollup.Site) *pages.Grid {
-	g := &pages.Grid{Caption: "Sites", Head: []pages.Column{{Text: "Site"}, {Text: "Products", Long: true}, {Text: "Through"}, {Text: "Threshold", Wide: true}, {Text: "Key", Wide: true}, {}}}
+	g := &pages.Grid{Caption: "Sites", Head: []pages.Column{{Text: "Site"}, {Text: "Products", Long: true}, {Text: "Through"}, {Text: "Threshold"}, {Text: "Key"}, {}}}
 	for _, site := range all {
 		var names, through, thresholds []string
 		for _, p := range site.Products {
@@ -57,7 +57,7 @@ func (s *Service) siteGrid(all []rollup.Site) *pages.Grid {
 }
 
 func (s *Service) keyGrid(keys []bundle.TrustedKey) *pages.Grid {
-	g := &pages.Grid{Caption: "Keys", Head: []pages.Column{{Text: "Key"}, {Text: "Trusted for", Long: true}, {Text: "Added", Wide: true}, {Text: "State"}}}
+	g := &pages.Grid{Caption: "Keys", Head: []pages.Column{{Text: "Key"}, {Text: "Trusted for", Long: true}, {Text: "Added"}, {Text: "State"}}}
 	for _, k := range keys {
 		state := pages.Cell{Of: k.ID(), Links: []pages.Action{{Text: "Revoke", URL: pages.Address(s.Root+"/manage/keys/revoke", map[string][]string{"key": {k.ID()}}), Danger: true}}}
 		if !k.Revoked.IsZero() {

@@ -117,7 +117,7 @@ func (s *Service) addLink(r *Request, f *form, t access.Token) *Answer {
 }
 
 func (s *Service) tokenGrid(all []access.Token, own string) *pages.Grid {
-	g := &pages.Grid{Caption: "Tokens", Head: []pages.Column{{Text: "Name", Long: true}, {Text: "ID"}, {Text: "Scope"}, {Text: "Created", Wide: true}, {Text: "Last used", Wide: true}, {Text: "State"}}}
+	g := &pages.Grid{Caption: "Tokens", Head: []pages.Column{{Text: "Name", Long: true}, {Text: "ID"}, {Text: "Scope"}, {Text: "Created"}, {Text: "Last used"}, {Text: "State"}}}
 	for _, t := range slices.Backward(all) {
 		used, state := "", pages.Cell{Of: t.ID, Links: []pages.Action{{Text: "Revoke", URL: s.Root + "/manage/tokens/" + t.ID + "/revoke", Danger: true}}}
 		if !t.LastUsed.IsZero() {

@@ -140,7 +140,7 @@ func (s *Service) syncResult(p *Product, run *syncRun) pages.ManageSection {
 }
 
 func (s *Service) upstreamGrid(p *Product) *pages.Grid {
-	g := &pages.Grid{Caption: "Upstreams", Head: []pages.Column{{Text: "Upstream", Long: true}, {Text: "State", Long: true}, {Text: "Synced"}, {Text: "Latest there", Wide: true}}}
+	g := &pages.Grid{Caption: "Upstreams", Head: []pages.Column{{Text: "Upstream", Long: true}, {Text: "State", Long: true}, {Text: "Synced"}, {Text: "Latest there"}}}
 	all := p.Freshness(time.Now(), s.StaleAfter)
 	for _, name := range p.UpstreamList() {
 		if !slices.ContainsFunc(all, func(f catalog.Freshness) bool { return f.Upstream == name }) {

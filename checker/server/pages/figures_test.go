@@ -99,7 +99,7 @@ func TestMissedHours(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Contains(string(page), "of the 168 hours of the week were counted, so the figures are too low."); got != want {
+		if got := strings.Contains(string(page), "of the 168 hours of the week were counted, so the figures are too low.</p>"); got != want {
 			t.Errorf("%d hours: got a warning %t, want %t", hours, got, want)
 		}
 	}

@@ -60,19 +60,15 @@ type Grid struct {
 	Rows    [][]Cell
 }
 
-// Column is the head of a column. Wide columns are left out in narrow windows, and long ones
-// have more room for their texts.
+// Column is the head of a column. Long ones have more room for their texts.
 type Column struct {
-	Text       string
-	Wide, Long bool
+	Text string
+	Long bool
 }
 
 // Class returns the CSS class of the cells.
 func (c Column) Class() string {
-	switch {
-	case c.Wide:
-		return "x"
-	case c.Long:
+	if c.Long {
 		return "long"
 	}
 	return ""
@@ -219,8 +215,17 @@ func (v Visitor) manageTabs(p *catalog.Product) []link {
 			all = append(all, link{Text: "Settings", URL: root + "/settings"}, link{Text: "Channels", URL: root + "/channels"}, link{Text: "Upstreams", URL: root + "/upstreams"})
 		}
 	}
+	path := v.Path
+	switch { // pages whose paths are not below that of their tab
+	case path == "/manage/products" || p == nil && strings.HasPrefix(path, "/manage/products/"):
+		path = "/manage"
+	case strings.HasPrefix(path, "/manage/keys/"):
+		path = "/manage/sites"
+	case p != nil && path == ManagePath(p.Name)+"/remove":
+		path = ManagePath(p.Name) + "/settings"
+	}
 	for i, l := range all {
-		all[i].Current, all[i].URL = l.URL == v.Path || i == 0 && v.Path == "/manage/products" || l.URL != "/manage" && strings.HasPrefix(v.Path, strings.TrimSuffix(l.URL, "s")), v.Root+l.URL
+		all[i].Current, all[i].URL = l.URL == path || l.URL != "/manage" && strings.HasPrefix(path, strings.TrimSuffix(l.URL, "s")), v.Root+l.URL
 	}
 	return all
 }

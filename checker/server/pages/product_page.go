@@ -146,9 +146,9 @@ func (b *builder) rangeText() string {
 
 // daysText describes which days the figures cover, unless that is a single day.
 func (b *builder) daysText() string {
-	what, days, today := "Figures cover ", rollup.Range{From: max(b.Query.From, b.Known.From), To: b.Query.To}, "Charts by day leave today out, because it is not over."
+	what, days, today := "Figures cover ", rollup.Range{From: max(b.Query.From, b.Known.From), To: b.Query.To}, "Charts by day leave today out."
 	if b.Remembers() {
-		what, today = "Charts and shares cover ", "Heaps, reports and checks include today so far."
+		what, today = "Charts and shares cover ", "Heaps, reports and checks include today."
 		days = rollup.Range{From: max(days.From, b.Remembered.From), To: min(days.To, b.Today-1)}
 	}
 	if !b.reported() || days.Days() < 2 {

@@ -32,6 +32,7 @@ type publicPage struct {
 	Week         *public.Document // nil if there is none yet
 	Period       string           // from the first to the last day of the week
 	Lead         []string
+	Warning      string // if figures of the week are missing, or empty
 	Older, Newer string // URLs of the page of another week
 	History      []*figure
 	Figures      []*figure
@@ -51,6 +52,9 @@ func Public(v Visitor, d PublicData) ([]byte, error) {
 		page.Method = publicMethod(page.Week.Threshold, page.Week)
 		page.Period = formatDay(page.Week.Week()) + " to " + formatDay(page.Week.Week()+6)
 		page.Lead = page.lead()
+		if n := page.Week.Hours; n < weekHours {
+			page.Warning = fmt.Sprintf("Only %d of the %d hours of the week were counted, so the figures are too low.", n, weekHours)
+		}
 		page.Figures = []*figure{page.table("Minor lines", "Line", "lines", page.Week.Lines), page.table("Operating systems", "OS", "os", page.Week.OS), page.table("Architectures", "Architecture", "arch", page.Week.Arch)}
 		page.History = page.history()
 		if d.Shown+1 < len(d.Weeks) {
@@ -79,9 +83,6 @@ func (p *publicPage) lead() (all []string) {
 	}
 	if p.Latest != "" {
 		all = append(all, p.Latest+" is the latest release.")
-	}
-	if n := p.Week.Hours; n < weekHours {
-		all = append(all, fmt.Sprintf("Only %d of the %d hours of the week were counted, so the figures are too low.", n, weekHours))
 	}
 	return all
 }

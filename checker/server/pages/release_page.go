@@ -56,7 +56,7 @@ func ReleasePage(v Visitor, d ReleaseData) ([]byte, error) {
 	if d.HasTabs {
 		page.Tabs = v.tabs(&d.Product, nil)
 		for i := range page.Tabs {
-			page.Tabs[i].Current = strings.HasSuffix(page.Tabs[i].URL, "/releases")
+			page.Tabs[i].Current = page.Tabs[i].Text == "Releases"
 		}
 	}
 	if v.Releases {
