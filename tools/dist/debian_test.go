@@ -37,7 +37,7 @@ func debianRoot(t *testing.T) string {
 		os.RemoveAll(made)
 		out, err := exec.Command("debootstrap", "--variant=minbase", "--include=systemd,systemd-sysv,adduser", "bookworm", made).CombinedOutput()
 		if err != nil {
-			t.Skipf("debootstrap: %v\n%s", err, out)
+			missing(t, fmt.Sprintf("a Debian that debootstrap creates: %v\n%s", err, out))
 		}
 		if err := os.WriteFile(made+"/etc/hosts", []byte("127.0.0.1 localhost\n"), 0o644); err != nil {
 			t.Fatal(err)
@@ -86,7 +86,7 @@ func bootDebian(t *testing.T, packages map[string]string) *debian {
 		select {
 		case err := <-ended:
 			ended <- err
-			t.Skipf("systemd-nspawn cannot boot here: %v\n%s", err, &console)
+			missing(t, fmt.Sprintf("permission to boot a system with systemd-nspawn: %v\n%s", err, &console))
 		default:
 		}
 		if time.Now().After(deadline) {

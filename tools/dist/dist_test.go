@@ -109,20 +109,28 @@ func result(t *testing.T, suffix string) string {
 	return names[0]
 }
 
-// need skips a test that needs root or programs that are missing.
+// missing skips a test that needs something that this machine does not have. In CI it fails the
+// test.
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal("missing: " + what)
+	}
+	t.Skip("missing: " + what)
+}
+
+// need calls [missing] if a test needs root or programs that are missing.
 func need(t *testing.T, root bool, programs ...string) {
 	t.Helper()
-	missing := slices.DeleteFunc(programs, func(name string) bool {
+	if root && os.Geteuid() != 0 {
+		missing(t, "root")
+	}
+	absent := slices.DeleteFunc(programs, func(name string) bool {
 		_, err := exec.LookPath(name)
 		return err == nil
 	})
-	switch {
-	case root && os.Geteuid() != 0:
-		t.Skip("needs root")
-	case len(missing) > 0 && os.Getenv("CI") == "true":
-		t.Fatalf("missing: %s", strings.Join(missing, ", "))
-	case len(missing) > 0:
-		t.Skipf("missing: %s", strings.Join(missing, ", "))
+	if len(absent) > 0 {
+		missing(t, strings.Join(absent, ", "))
 	}
 }
 
