@@ -1,6 +1,6 @@
 SHELL = bash -o pipefail
 
-.PHONY: run test check test-race test-plain check-slow check-race test-crash test-backup test-failover test-fleet test-malformed test-abuse fuzz bench lint clients peer postgres patroni browser network octokit manual man nginx platforms clean
+.PHONY: run test check test-stores test-race test-plain check-slow check-race test-crash test-backup test-failover test-fleet test-malformed test-abuse fuzz bench lint clients peer postgres patroni browser network octokit manual man nginx platforms clean
 
 run:
 	go run . serve
@@ -10,7 +10,7 @@ run:
 # it are skipped. Takes at most ten minutes on two cores, with empty caches.
 test:
 	@$(MAKE) -j 4 lint postgres network octokit
-	@$(MAKE) -j 2 test-race test-plain
+	@$(MAKE) -j 3 test-stores test-race test-plain
 
 # The tests that make test leaves out. Open Policy Agent is built first, which needs a module
 # proxy.
@@ -33,8 +33,10 @@ RACE = go test -race -gcflags=modernc.org/sqlite/lib=-race=false -timeout 25m
 PLAIN = /stats/rollup$$|/stats/public$$|/manual$$|/markdown$$
 rest = $$(go list ./... | grep -Ev '^relcheck$$|/db$$|/systemtest$$|/statstest$$' | grep $(1))
 
-test-race:
+test-stores:
 	$(RACE) -skip '$(SLOW)' ./db
+
+test-race:
 	$(RACE) $(call rest,-Ev '$(PLAIN)')
 
 test-plain:
@@ -48,7 +50,7 @@ check-race:
 	$(RACE) ./checker/systemtest -run 'UnderLoad|Share|Shutdown|SlowClients|UnreadResponses|Malformed|FullDisk|BacksUp|Certificate|AllServers'
 
 # The compiler and the race detector need less time if they collect garbage less often.
-lint platforms clients test-race check-race: export GOGC = 400
+lint platforms clients test-stores test-race check-race: export GOGC = 400
 
 # Cut the power, make the disk fail, kill the server, and open the store under several
 # names, at arbitrary points of a store's life. No acknowledged report may be lost, and
