@@ -194,7 +194,7 @@ func checkYAML(t *testing.T, b block) {
 	}
 }
 
-// checkUnit compares the unit and its settings with those of packages.
+// checkUnit compares the unit and its settings with the files in packages.
 func checkUnit(t *testing.T, b block) {
 	if b.file() == "" {
 		return

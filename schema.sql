@@ -67,7 +67,7 @@ CREATE TABLE product (
     links    TEXT NOT NULL DEFAULT '',  -- where links to files lead: upstream, hosted-only, or '' for hosted files if there are any
     aliases  TEXT NOT NULL DEFAULT '',  -- names in other dialects, separated by spaces
     hosts    TEXT NOT NULL DEFAULT '',  -- hosts whose requests belong to it, separated by spaces
-    dialects TEXT NOT NULL DEFAULT '',  -- dialects that it answers besides reports and those of GitHub, separated by spaces
+    dialects TEXT NOT NULL DEFAULT '',  -- dialects that it answers besides reports and GitHub's, separated by spaces
     hidden   BOOLEAN NOT NULL DEFAULT false  -- left out of the lists of pages
 );
 

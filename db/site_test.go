@@ -465,7 +465,7 @@ func testKilledCounts(t *testing.T, name string) {
 		}
 		for _, b := range f.Builds {
 			if b.Reports != sequence {
-				t.Fatalf("%s has %d reports, want those of bundle %d", b.Version, b.Reports, sequence)
+				t.Fatalf("%s has %d reports, want the ones of bundle %d", b.Version, b.Reports, sequence)
 			}
 		}
 		if sequence <= applied {

@@ -94,7 +94,7 @@ func Omit(contents []Content, base iter.Seq2[Content, error]) error {
 	return nil
 }
 
-// Write writes the bundle and returns its ID. The contents are those of [Writer.Contents].
+// Write writes the bundle and returns its ID. See [Writer.Contents] for its contents.
 // open opens a content, which must have the listed size.
 func (w *Writer) Write(out io.Writer, h Header, key note.Signer, contents []Content, open func(sum string) (io.ReadCloser, error)) (id string, err error) {
 	for i := range contents {

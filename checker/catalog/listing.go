@@ -61,7 +61,7 @@ type Product struct {
 
 	// Aliases lists names of the product in other dialects, whose case does not matter, and
 	// Hosts the hosts whose requests belong to it. Dialects lists the dialects that it
-	// answers besides reports and those of GitHub. All are separated by spaces.
+	// answers besides reports and GitHub's. All are separated by spaces.
 	Aliases, Hosts, Dialects string
 
 	// NotesHere links to relcheck's page of the release instead of the notes upstream.

@@ -81,7 +81,7 @@ func (f *fileFetcher) all(ctx context.Context, jobs []fetchJob) error {
 }
 
 // addChecksums adds the checksums in upstream's checksum files to the files of a release,
-// except to those that were verified before. The error is about files without a checksum.
+// except to verified ones. The error is about files without a checksum.
 func (f *fileFetcher) addChecksums(ctx context.Context, j fetchJob) error {
 	files := make([]catalog.File, len(j.files))
 	for i, file := range j.files {

@@ -198,13 +198,7 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 	}
 	defer closeFiles()
 	host, port := hostPort(o.listen, l.Addr())
-	switch {
-	case o.Base == "" && host != reachable(host):
-		log.Warn("links in answers and pages begin with the name localhost; set --base-url to the URL at which clients reach the service")
-	case o.Base == "" && len(o.TrustedProxies) > 0:
-		log.Warn("links in answers and pages begin with the listen address although a proxy is trusted; set --base-url to the URL at which clients reach the proxy")
-	}
-	o.Base = cmp.Or(strings.TrimRight(o.Base, "/"), in.scheme()+"://"+net.JoinHostPort(reachable(host), port))
+	o.setBase(in.scheme(), host, port, log)
 	if in.certificates != nil {
 		o.Covers = in.certificates.Covers
 	}
@@ -229,6 +223,17 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 		return err
 	}
 	return in.serve(ctx, l, handler)
+}
+
+// setBase completes the base URL, and warns if links that begin with it may not lead here.
+func (o *serveOptions) setBase(scheme, host, port string, log *slog.Logger) {
+	switch {
+	case o.Base == "" && host != reachable(host):
+		log.Warn("links in answers and pages begin with the name localhost; set --base-url to the URL at which clients reach the service")
+	case o.Base == "" && len(o.TrustedProxies) > 0:
+		log.Warn("links in answers and pages begin with the listen address although a proxy is trusted; set --base-url to the URL at which clients reach the proxy")
+	}
+	o.Base = cmp.Or(strings.TrimRight(o.Base, "/"), scheme+"://"+net.JoinHostPort(reachable(host), port))
 }
 
 // syncNow returns the function that syncs a product on request. It shares the rate limits of

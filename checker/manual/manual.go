@@ -31,8 +31,7 @@ func Topics() (all []Topic) {
 	return all
 }
 
-// Mentioning returns the names of the topics that contain a word, those that contain it most
-// often first.
+// Mentioning returns the names of the topics that contain a word, the most frequent first.
 func Mentioning(word string) (names []string) {
 	whole := regexp.MustCompile(`(?i)\b` + regexp.QuoteMeta(word) + `\b`)
 	count := map[string]int{}

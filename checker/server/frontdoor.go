@@ -221,7 +221,7 @@ func (d *frontDoor) refusePath(w http.ResponseWriter, r *http.Request, host *dec
 	d.refuseRequest(w, r, notFound(r))
 }
 
-// refuse answers in plain text: some clients take the fields of any JSON for those of a release.
+// refuse answers in plain text: some clients take the fields of any JSON for a release.
 func (d *frontDoor) refuse(w http.ResponseWriter, status int, message string) {
 	d.metrics.unrouted.add(status)
 	sendText(w, status, message)

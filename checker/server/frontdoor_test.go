@@ -108,7 +108,7 @@ func TestFrontDoorPaths(t *testing.T) {
 		// Empty segments are dropped, also before and in the path of the base URL.
 		{"localhost", "//app//p//tool//gitea.json", `200 {"latest": {"version": "1.0.0"}}`},
 		{"localhost", "/apple/p/tool/gitea.json", "404 "},
-		// Escaped texts are those that patterns contain.
+		// Escaped texts are the ones in patterns.
 		{"localhost", "/repos/me/tool/%74ags", `200 [{"name":"v1.0.0","zipball_url"`},
 		{"localhost", "/api/%763/repos/me/tool/releases/latest", `200 {"id":1,"node_id":"RE_1","url":"https://releases.example.com:8443/app/api/v3/repos/me/tool/releases/1"`},
 		{"localhost", "/me/tool/releases%2Eatom", "200 <?xml"},

@@ -389,13 +389,12 @@ func (c *Cluster) connect(ctx context.Context) (*pgx.Conn, error) {
 
 // Logs returns the last lines of the logs of Patroni, PostgreSQL and etcd.
 func (c *Cluster) Logs() string {
-	const lines = 40
 	var b strings.Builder
 	names, _ := filepath.Glob(filepath.Join(c.dir, "*.log"))
 	for _, name := range names {
 		text, _ := os.ReadFile(name)
 		all := strings.SplitAfter(string(text), "\n")
-		fmt.Fprintf(&b, "%s:\n%s\n", filepath.Base(name), strings.Join(all[max(0, len(all)-lines):], ""))
+		fmt.Fprintf(&b, "%s:\n%s\n", filepath.Base(name), strings.Join(all[max(0, len(all)-40):], ""))
 	}
 	return b.String()
 }

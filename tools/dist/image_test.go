@@ -158,7 +158,7 @@ func checkLayer(t *testing.T, compressed []byte, id digest.Digest) {
 		}
 		trusted[c.Subject.CommonName] = true
 	}
-	// Those of GitHub, of Go's module proxy and of Let's Encrypt.
+	// For GitHub, Go's module proxy and Let's Encrypt.
 	for _, name := range []string{"USERTrust ECC Certification Authority", "GTS Root R1", "ISRG Root X1"} {
 		if !trusted[name] {
 			t.Errorf("got %d certificates, want one of %s", len(trusted), name)

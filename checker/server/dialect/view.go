@@ -162,7 +162,7 @@ func major(v version.Version) string {
 }
 
 // Products returns the products of a list of names and aliases, separated by commas. It
-// leaves out those that do not exist or have no release.
+// leaves out products that do not exist or have no release.
 func (v *view) Products(names string) (all []*view) {
 	for name := range strings.SplitSeq(names, ",") {
 		if m := v.m.Find(strings.TrimSpace(name)); m != nil && m.Latest != nil {
