@@ -66,6 +66,13 @@ func (b *builds) forget() {
 	b.revision, b.products, b.ids = catalog.Revision{}, map[string]*published{}, map[buildKey]buildID{}
 }
 
+// forgetIDs drops the IDs of builds.
+func (b *builds) forgetIDs(all []newBuild) {
+	for _, n := range all {
+		delete(b.ids, n.key)
+	}
+}
+
 // refresh reads changes of the catalog, in the transaction that uses the IDs, so that
 // nothing changes in between.
 func (b *builds) refresh(ctx context.Context, q querier) error {
@@ -129,9 +136,12 @@ func (b *builds) startDay(now time.Time) {
 	}
 }
 
-// id returns the ID of a build, which it creates if needed. The error wraps ErrNotFound if
-// the product does not exist.
-func (b *builds) id(ctx context.Context, q querier, key buildKey) (buildID, error) {
+// findFunc returns the ID of a build of a product, given the product's ID.
+type findFunc func(ctx context.Context, q querier, product int64, key buildKey) (int64, error)
+
+// id returns the ID of a build, which it looks up with find unless it is known. The error
+// wraps ErrNotFound if the product does not exist.
+func (b *builds) id(ctx context.Context, q querier, key buildKey, find findFunc) (buildID, error) {
 	if id, ok := b.known(key); ok {
 		return id, nil
 	}
@@ -141,7 +151,7 @@ func (b *builds) id(ctx context.Context, q querier, key buildKey) (buildID, erro
 	}
 	key = b.stored(p, key)
 	id := buildID{product: p.product, other: key.version == rollup.Other}
-	if id.build, err = findBuild(ctx, q, p.product, key); err == nil {
+	if id.build, err = find(ctx, q, p.product, key); err == nil {
 		b.ids[key] = id
 	}
 	return id, err
@@ -222,12 +232,22 @@ func (p *published) add(t releaseTag) {
 // tag.
 func (p *published) has(v string) bool { return p.tags[p.scheme.Trim(v)] }
 
-func findBuild(ctx context.Context, q querier, product int64, key buildKey) (id int64, err error) {
-	args := []any{product, key.version, key.platform.OS, key.platform.Arch}
-	id, err = queryValue[int64](ctx, q, "SELECT id FROM build WHERE product = $1 AND version = $2 AND os = $3 AND arch = $4", args...)
+// findBuild returns the ID of a build, or 0 if it does not exist.
+func findBuild(ctx context.Context, q querier, product int64, key buildKey) (int64, error) {
+	id, err := queryValue[int64](ctx, q, "SELECT id FROM build WHERE product = $1 AND version = $2 AND os = $3 AND arch = $4",
+		product, key.version, key.platform.OS, key.platform.Arch)
 	if errors.Is(err, sql.ErrNoRows) {
-		return queryValue[int64](ctx, q, `INSERT INTO build (product, version, os, arch, id)
-			SELECT CAST($1 AS BIGINT), $2, $3, $4, COALESCE(MAX(id), 0) + 1 FROM build WHERE product = $1 RETURNING id`, args...)
+		return 0, nil
 	}
 	return id, err
+}
+
+// findOrCreateBuild returns the ID of a build, which it creates if needed.
+func findOrCreateBuild(ctx context.Context, q querier, product int64, key buildKey) (id int64, err error) {
+	if id, err = findBuild(ctx, q, product, key); err != nil || id != 0 {
+		return id, err
+	}
+	return queryValue[int64](ctx, q, `INSERT INTO build (product, version, os, arch, id)
+		SELECT CAST($1 AS BIGINT), $2, $3, $4, COALESCE(MAX(id), 0) + 1 FROM build WHERE product = $1 RETURNING id`,
+		product, key.version, key.platform.OS, key.platform.Arch)
 }

@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"strings"
 	"sync"
@@ -160,14 +161,16 @@ func TestPostgresStopsWhileIdle(t *testing.T) {
 	awaitReady(t, w)
 }
 
-// Several servers create the same builds, count checks and record at the same time.
+// Several servers create the same builds, count checks and record at the same time. None
+// may wait for another one that waits for it: PostgreSQL would end that only after a second.
 func TestConcurrentWriters(t *testing.T) {
 	name := pgtest.Database(t)
 	var wg sync.WaitGroup
 	var sent sync.Map
-	var s *db.Store
+	var stores []*db.Store
 	for range 3 {
-		s = open(t, name)
+		s := open(t, name)
+		stores = append(stores, s)
 		w := writer(t, s)
 		wg.Go(func() {
 			defer w.Close()
@@ -189,15 +192,85 @@ func TestConcurrentWriters(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	for _, r := range recorded(t, s, "opa") {
+	for _, r := range recorded(t, stores[0], "opa") {
 		if version, ok := sent.LoadAndDelete(r.ID); !ok || version != r.Version {
 			t.Errorf("report %s: got version %s, want %v", r.ID, r.Version, version)
 		}
 	}
+	d := raw(t, name)
 	var reports, checks, builds int
-	err := raw(t, name).QueryRow(`SELECT (SELECT count(*) FROM report JOIN build ON build.product = report.product AND build.id = report.build),
+	err := d.QueryRow(`SELECT (SELECT count(*) FROM report JOIN build ON build.product = report.product AND build.id = report.build),
 		(SELECT sum(count) FROM checks), (SELECT count(*) FROM build)`).Scan(&reports, &checks, &builds)
 	if want := 3 * 16 * 20; err != nil || reports != want || checks != want || builds != 64 {
 		t.Errorf("got %d reports and %d checks of %d builds (error %v), want %d, %[5]d and 64", reports, checks, builds, err, want)
+	}
+	for _, s := range stores {
+		s.Close()
+	}
+	if n := deadlocks(t, d); n != 0 {
+		t.Errorf("writers have blocked each other %d times", n)
+	}
+}
+
+// Two servers get reports of the same new builds while neither can create one.
+func TestSameBuildsAtOnce(t *testing.T) {
+	name := pgtest.Database(t)
+	stores := []*db.Store{open(t, name), open(t, name)}
+	writers := []*db.Writer{writer(t, stores[0]), writer(t, stores[1])}
+	d := raw(t, name)
+	for _, product := range []string{"opa", "a", "b", "c", "d"} {
+		if product != "opa" {
+			if err := stores[0].AddProduct(context.Background(), catalog.Product{Name: product, Title: product}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		lock, err := d.Begin()
+		if err == nil {
+			_, err = lock.Exec("LOCK TABLE build IN EXCLUSIVE MODE")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for _, w := range writers {
+			record := func(patch int) {
+				if _, err := w.Record(context.Background(), product, linux, report(fmt.Sprintf("1.0.%d", patch))); err != nil {
+					t.Error(err)
+				}
+			}
+			wg.Go(func() { record(0) })
+			awaitWaiting(w, 0)
+			for i := range 60 {
+				wg.Go(func() { record(i) })
+			}
+			awaitWaiting(w, 60)
+		}
+		lock.Rollback()
+		wg.Wait()
+	}
+	for i, s := range stores {
+		writers[i].Close()
+		s.Close()
+	}
+	if n := deadlocks(t, d); n != 0 {
+		t.Errorf("writers have blocked each other %d times", n)
+	}
+}
+
+// deadlocks returns how often PostgreSQL has ended transactions of a database that blocked
+// each other. It waits for other connections to end, which then count theirs.
+func deadlocks(t *testing.T, d *sql.DB) (n int) {
+	t.Helper()
+	d.SetMaxOpenConns(1)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		var others int
+		err := d.QueryRow(`SELECT count(*), (SELECT deadlocks FROM pg_stat_database WHERE datname = current_database())
+			FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`).Scan(&others, &n)
+		if err != nil || time.Now().After(deadline) {
+			t.Fatalf("%d connections are left (error %v)", others, err)
+		}
+		if others == 0 {
+			return n
+		}
 	}
 }

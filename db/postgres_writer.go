@@ -219,37 +219,6 @@ func (l *postgresWriter) resetConn(ctx context.Context, err *error) {
 	}
 }
 
-// prepare looks up the builds of a batch. It needs a transaction only for new ones.
-func (l *postgresWriter) prepare(ctx context.Context, b *batch, checks map[buildKey]int64, now time.Time) error {
-	l.builds.startDay(now)
-	if !l.builds.stale {
-		err := l.fill(b, checks, func(key buildKey) (buildID, error) {
-			if id, ok := l.builds.known(key); ok {
-				return id, nil
-			}
-			return buildID{}, errUnknown
-		})
-		if err != errUnknown {
-			return err
-		}
-	}
-	return retry(ctx, l.store.retryable, func() error {
-		err := transact(ctx, l.conn, func(tx *sql.Tx) error {
-			if err := l.builds.refresh(ctx, tx); err != nil {
-				return err
-			}
-			return l.fill(b, checks, func(key buildKey) (buildID, error) { return l.builds.id(ctx, tx, key) })
-		})
-		if err != nil {
-			l.builds.forget() // new builds were rolled back
-		}
-		return err
-	})
-}
-
-// errUnknown is returned if a build must be read from the store.
-var errUnknown = errors.New("build is not cached")
-
 // fill prepares the rows of a batch, ordered by their keys.
 func (l *postgresWriter) fill(b *batch, checks map[buildKey]int64, find func(buildKey) (buildID, error)) error {
 	l.rows, l.counts, b.entryErrs, b.others = l.rows[:0], l.counts[:0], nil, 0
@@ -340,13 +309,18 @@ func (l *postgresWriter) insert(ctx context.Context, now time.Time) error {
 		}
 		return nil
 	})
-	err := l.conn.Raw(func(driver any) error {
-		return driver.(*stdlib.Conn).Conn().SendBatch(ctx, &batch).Close()
-	})
+	err := send(ctx, l.conn, &batch)
 	if err == nil && stale {
 		err = errStale
 	}
 	return err
+}
+
+// send sends all statements of a batch at once, and then waits for their results.
+func send(ctx context.Context, c *sql.Conn, batch *pgx.Batch) error {
+	return c.Raw(func(driver any) error {
+		return driver.(*stdlib.Conn).Conn().SendBatch(ctx, batch).Close()
+	})
 }
 
 func (l *postgresWriter) reportColumns(now time.Time) []any {

@@ -173,7 +173,7 @@ func (s *Store) replaceCounts(ctx context.Context, tx *sql.Tx, product, site int
 		}
 		build, known := builds[c.Build]
 		if !known {
-			if build, err = findBuild(ctx, tx, product, buildKey{version: c.Version, platform: c.Platform}); err != nil {
+			if build, err = findOrCreateBuild(ctx, tx, product, buildKey{version: c.Version, platform: c.Platform}); err != nil {
 				return err
 			}
 			builds[c.Build] = build

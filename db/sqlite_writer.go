@@ -240,7 +240,7 @@ func (l *sqliteWriter) insertReports(ctx context.Context, b *batch, now time.Tim
 	clear(l.counts)
 	for i := range b.entries {
 		e := &b.entries[i]
-		id, err := l.builds.id(ctx, l.conn, e.build)
+		id, err := l.builds.id(ctx, l.conn, e.build, findOrCreateBuild)
 		if errors.Is(err, ErrNotFound) {
 			b.setEntryErr(i, err)
 			continue
@@ -291,7 +291,7 @@ func (l *sqliteWriter) countInstallations(ctx context.Context) error {
 
 func (l *sqliteWriter) countChecks(ctx context.Context, b *batch, checks map[buildKey]int64) error {
 	for _, key := range inOrder(checks) {
-		id, err := l.builds.id(ctx, l.conn, key)
+		id, err := l.builds.id(ctx, l.conn, key, findOrCreateBuild)
 		if errors.Is(err, ErrNotFound) {
 			continue
 		}
