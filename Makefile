@@ -30,6 +30,7 @@ SLOW = Browser|PathPrefix|TestClients|OPA|ClosedNetwork|CannotBeLinked|NothingPr
 # no goroutines are tested without it, as are commands and the whole system, except where
 # many requests meet.
 RACE = go test -race -gcflags=modernc.org/sqlite/lib=-race=false -timeout 25m
+ALONE = TestVisitorsSeeOnlyDocuments|TestSnapshot$$
 PLAIN = /stats/rollup$$|/stats/public$$|/manual$$|/markdown$$
 rest = $$(go list ./... | grep -Ev '^relcheck$$|/db$$|/systemtest$$|/statstest$$' | grep $(1))
 
@@ -37,11 +38,12 @@ test-stores:
 	$(RACE) -skip '$(SLOW)' ./db
 
 test-race:
-	$(RACE) $(call rest,-Ev '$(PLAIN)')
+	$(RACE) -skip '$(ALONE)' $(call rest,-Ev '$(PLAIN)')
 
 test-plain:
 	go test -timeout 25m -skip '$(SLOW)' $(filter-out ./db,$(SLOWEST))
 	go test $(call rest,-E '$(PLAIN)')
+	go test -run '$(ALONE)' ./checker/server
 
 check-slow:
 	go test -timeout 25m -run '$(SLOW)' $(SLOWEST)
