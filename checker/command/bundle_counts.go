@@ -227,8 +227,9 @@ type inspectedCounts struct {
 	NewInstallations int64  `json:"new_installations"`
 }
 
-// countsIn describes what a bundle of counts contains.
-func countsIn(b *bundle.Reader) (all []inspectedCounts, err error) {
+// countsIn lists the products of a bundle of counts.
+func countsIn(b *bundle.Reader) (*list, error) {
+	l := &list{heads: []string{"product", "sequence", "from", "to", "builds", "rows", "reports", "new installations"}}
 	for _, p := range b.Products {
 		var first, last rollup.Day
 		one := inspectedCounts{Product: p.Name, Sequence: p.Sequence}
@@ -248,15 +249,8 @@ func countsIn(b *bundle.Reader) (all []inspectedCounts, err error) {
 			builds[c.Build] = true
 		}
 		one.From, one.To, one.Builds = first.String(), last.String(), len(builds)
-		all = append(all, one)
+		l.item(one)
+		l.row(p.Name, fmt.Sprint(p.Sequence), one.From, one.To, stats.ShowNumber(int64(one.Builds)), stats.ShowNumber(one.Rows), stats.ShowNumber(one.Reports), stats.ShowNumber(one.NewInstallations))
 	}
-	return all, nil
-}
-
-func printCounts(all []inspectedCounts, w io.Writer) error {
-	var rows [][]string
-	for _, p := range all {
-		rows = append(rows, []string{p.Product, fmt.Sprint(p.Sequence), p.From, p.To, stats.ShowNumber(int64(p.Builds)), stats.ShowNumber(p.Rows), stats.ShowNumber(p.Reports), stats.ShowNumber(p.NewInstallations)})
-	}
-	return printList(w, []string{"product", "sequence", "from", "to", "builds", "rows", "reports", "new installations"}, rows)
+	return l, nil
 }

@@ -83,36 +83,34 @@ func channelRemove(streams IO) *cobra.Command {
 }
 
 func channelList(streams IO) *cobra.Command {
-	var asJSON bool
-	c := existingStoreCommand(&cobra.Command{
+	return showCommand(streams, &cobra.Command{
 		Use:     "list NAME",
 		Short:   "List the channels of a product, with the release that each offers.",
 		Example: "  relcheck product channel list myapp",
-	}, func(ctx context.Context, s *db.Store, args []string) error {
+	}, func(ctx context.Context, s *db.Store, args []string, o *output) error {
 		p, ranked, err := rankedReleases(ctx, s, args[0])
 		if err != nil {
 			return err
 		}
-		if asJSON {
-			return printJSON(streams, server.ChannelList(*p, unranked(ranked), time.Now()))
-		}
-		return printChannels(streams, p, ranked)
+		o.value = server.ChannelList(*p, unranked(ranked), time.Now())
+		o.add(channelsOf(p, ranked))
+		return nil
 	})
-	jsonFlag(c, &asJSON)
-	return c
 }
 
-func printChannels(streams IO, p *catalog.Product, ranked []*catalog.Ranked) error {
-	row := func(name, match string, prereleases bool, c *catalog.Channel) []string {
+// channelsOf lists the channels of a product.
+func channelsOf(p *catalog.Product, ranked []*catalog.Ranked) *list {
+	l := &list{heads: []string{"channel", "versions", "pre-releases", "latest"}}
+	add := func(name, match string, prereleases bool, c *catalog.Channel) {
 		latest := "none"
 		if offer := p.Offer(ranked, c, time.Now()); offer.Latest != nil {
 			latest = offer.Latest.Tag
 		}
-		return []string{name, cmp.Or(match, "all"), yesNo(prereleases), latest}
+		l.row(name, cmp.Or(match, "all"), yesNo(prereleases), latest)
 	}
-	rows := [][]string{row("(default)", p.Match, false, nil)}
+	add("(default)", p.Match, false, nil)
 	for _, c := range p.ChannelList() {
-		rows = append(rows, row(c.Name, c.Match, c.Prereleases, &c))
+		add(c.Name, c.Match, c.Prereleases, &c)
 	}
-	return printList(streams.Out, []string{"channel", "versions", "pre-releases", "latest"}, rows)
+	return l
 }

@@ -149,54 +149,37 @@ func open(name string, in io.Reader) (io.ReadCloser, error) {
 }
 
 func releaseList(streams IO) *cobra.Command {
-	var asJSON bool
-	c := existingStoreCommand(&cobra.Command{
+	return showCommand(streams, &cobra.Command{
 		Use:     "list PRODUCT",
 		Short:   "List the releases of a product, newest first.",
 		Example: `  relcheck release list opa`,
-	}, func(ctx context.Context, s *db.Store, args []string) error {
-		product, err := s.Product(ctx, args[0])
+	}, func(ctx context.Context, s *db.Store, args []string, o *output) error {
+		p, ranked, err := rankedReleases(ctx, s, args[0])
 		if err != nil {
 			return err
 		}
-		releases, err := s.Releases(ctx, args[0])
-		if err != nil {
-			return err
+		if o.asJSON {
+			o.value = server.ReleaseList(*p, unranked(ranked), time.Now())
+			return nil
 		}
-		if asJSON {
-			return printJSON(streams, server.ReleaseList(product, releases, time.Now()))
+		l := &list{heads: []string{"tag", "date", "files", "state"}, none: fmt.Sprintf("product %s has no releases: add them with %s", p.Name, p.AddCommands())}
+		allowed, now := p.Range(), time.Now()
+		offer := p.Offer(ranked, nil, now)
+		for _, r := range ranked {
+			date := ""
+			if !r.Date.IsZero() {
+				date = r.Date.UTC().Format(time.DateOnly)
+			}
+			state := p.NotOffered(r, allowed, now)
+			if r == offer.Latest {
+				state = "latest"
+			}
+			l.row(r.Tag, date, strconv.Itoa(len(r.Files)), state)
 		}
-		return printReleases(streams, &product, releases)
-	})
-	jsonFlag(c, &asJSON)
-	return c
-}
-
-func printReleases(streams IO, p *catalog.Product, releases []catalog.Release) error {
-	if len(releases) == 0 {
-		fmt.Fprintf(streams.Err, "product %s has no releases: add them with %s\n", p.Name, p.AddCommands())
+		o.add(l)
+		o.notes = append(o.notes, p.Hints(ranked, &offer)...)
 		return nil
-	}
-	ranked := p.Rank(releases)
-	allowed, now := p.Range(), time.Now()
-	offer := p.Offer(ranked, nil, now)
-	var rows [][]string
-	for _, r := range ranked {
-		date := ""
-		if !r.Date.IsZero() {
-			date = r.Date.UTC().Format(time.DateOnly)
-		}
-		state := p.NotOffered(r, allowed, now)
-		if r == offer.Latest {
-			state = "latest"
-		}
-		rows = append(rows, []string{r.Tag, date, strconv.Itoa(len(r.Files)), state})
-	}
-	if err := printList(streams.Out, []string{"tag", "date", "files", "state"}, rows); err != nil {
-		return err
-	}
-	printLines(streams.Err, p.Hints(ranked, &offer))
-	return nil
+	})
 }
 
 func printLines(w io.Writer, lines []string) {

@@ -159,26 +159,13 @@ type listedToken struct {
 }
 
 func tokenList(streams IO) *cobra.Command {
-	var asJSON bool
-	c := existingStoreCommand(&cobra.Command{
+	return showCommand(streams, &cobra.Command{
 		Use:     "list",
 		Short:   "List tokens, without their secrets.",
 		Example: `  relcheck token list`,
-	}, func(ctx context.Context, s *db.Store, _ []string) error {
+	}, func(ctx context.Context, s *db.Store, _ []string, o *output) error {
 		tokens, err := s.Tokens(ctx)
-		if err != nil {
-			return err
-		}
-		if asJSON {
-			list := struct {
-				Tokens []listedToken `json:"tokens"`
-			}{[]listedToken{}}
-			for _, k := range tokens {
-				list.Tokens = append(list.Tokens, listedToken{k.ID, k.Name, k.Scope, jsonTime(k.Created), jsonTime(k.LastUsed), jsonTime(k.Revoked)})
-			}
-			return printJSON(streams, list)
-		}
-		var rows [][]string
+		l := &list{name: "tokens", heads: []string{"ID", "name", "scope", "created", "used", "state"}}
 		for _, k := range tokens {
 			used, state := "", "valid"
 			if !k.LastUsed.IsZero() { // in UTC
@@ -187,12 +174,12 @@ func tokenList(streams IO) *cobra.Command {
 			if !k.Revoked.IsZero() {
 				state = "revoked " + k.Revoked.Format(time.DateOnly)
 			}
-			rows = append(rows, []string{k.ID, k.Name, string(k.Scope), k.Created.Format(time.DateOnly), used, state})
+			l.item(listedToken{k.ID, k.Name, k.Scope, jsonTime(k.Created), jsonTime(k.LastUsed), jsonTime(k.Revoked)})
+			l.row(k.ID, k.Name, string(k.Scope), k.Created.Format(time.DateOnly), used, state)
 		}
-		return printList(streams.Out, []string{"ID", "name", "scope", "created", "used", "state"}, rows)
+		o.add(l)
+		return err
 	})
-	jsonFlag(c, &asJSON)
-	return c
 }
 
 func tokenRevoke(streams IO) *cobra.Command {
