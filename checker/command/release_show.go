@@ -23,7 +23,7 @@ func releaseShow(streams IO) *cobra.Command {
 or operator), the file that is offered for each platform and why, and the other files.`,
 		Example: "  relcheck release show opa v1.22.2",
 	}, func(ctx context.Context, s *db.Store, args []string, o *output) error {
-		p, ranked, err := rankedReleases(ctx, s, args[0])
+		p, err := s.Product(ctx, args[0])
 		if err != nil {
 			return err
 		}
@@ -32,15 +32,16 @@ or operator), the file that is offered for each platform and why, and the other 
 			return err
 		}
 		if o.asJSON {
-			o.value = server.ReleaseDocument(*p, unranked(ranked), r, layers, time.Now())
-			return nil
+			releases, err := s.Releases(ctx, args[0])
+			o.value = server.ReleaseDocument(p, releases, r, layers, time.Now())
+			return err
 		}
 		l := &list{heads: []string{"field", "value", "from"}}
 		for _, v := range p.Values(&r, layers) {
 			l.row(v.Name, v.Text, v.Source)
 		}
 		o.add(l)
-		addFiles(o, p, &r)
+		addFiles(o, &p, &r)
 		return nil
 	})
 }
