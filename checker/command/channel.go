@@ -3,7 +3,6 @@ package command
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,10 +48,6 @@ same numbers up to the first that is not 0).`,
 		if err != nil {
 			return err
 		}
-		base, _, err := baseURL(ctx, s)
-		if err != nil {
-			return err
-		}
 		offered, offer := "no release yet", p.Offer(ranked, &channel, time.Now())
 		switch {
 		case offer.Latest != nil:
@@ -60,8 +55,8 @@ same numbers up to the first that is not 0).`,
 		case !offer.Next.IsZero():
 			offered += " (the next one is offered from " + offer.Next.UTC().Format(time.RFC3339) + " on)"
 		}
-		fmt.Fprintf(streams.Err, "%s channel %s: clients of %s/p/%s@%[2]s are offered %[5]s\n", done, channel.Name, base, p.Name, offered)
-		return nil
+		base, _, err := baseURL(ctx, s)
+		return streams.done(err, "%s channel %s: clients of %s/p/%s@%[2]s are offered %[5]s", done, channel.Name, base, p.Name, offered)
 	})
 	c.Flags().StringVar(&channel.Match, "match", "", "`range` of versions, such as '<2' (default: all)")
 	c.Flags().BoolVar(&channel.Prereleases, "prereleases", false, "also offer pre-releases")
@@ -75,10 +70,7 @@ func channelRemove(streams IO) *cobra.Command {
 		Example: "  relcheck product channel remove myapp lts",
 	}, func(ctx context.Context, s *db.Store, args []string) error {
 		err := setProduct(ctx, s, args[0], func(p catalog.Product) (catalog.ProductPatch, error) { return p.RemoveChannel(args[1]) })
-		if err == nil {
-			fmt.Fprintf(streams.Err, "removed channel %s of %s\n", args[1], args[0])
-		}
-		return err
+		return streams.done(err, "removed channel %s of %s", args[1], args[0])
 	})
 }
 

@@ -98,11 +98,8 @@ bundle counts.`,
 				if counts {
 					trust = s.TrustCountsKey
 				}
-				if err := trust(cmd.Context(), key, products, time.Now()); err != nil {
-					return flagError(err)
-				}
-				fmt.Fprintf(streams.Err, "key %s is trusted for %s\n", bundle.KeyID(v), db.TrustedKey{Products: products, Counts: counts}.Scope())
-				return nil
+				err = flagError(trust(cmd.Context(), key, products, time.Now()))
+				return streams.done(err, "key %s is trusted for %s", bundle.KeyID(v), db.TrustedKey{Products: products, Counts: counts}.Scope())
 			})
 		},
 	}
@@ -160,11 +157,7 @@ same name, or the file of the public key.`,
 		if err != nil {
 			return err
 		}
-		if err := s.RevokeKey(ctx, k.Key, time.Now()); err != nil {
-			return err
-		}
-		fmt.Fprintf(streams.Err, "revoked key %s\n", k.ID())
-		return nil
+		return streams.done(s.RevokeKey(ctx, k.Key, time.Now()), "revoked key %s", k.ID())
 	})
 }
 

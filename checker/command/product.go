@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -133,19 +134,14 @@ func productSet(streams IO) *cobra.Command {
 			return err
 		}
 		fmt.Fprintf(streams.Err, "changed product %s\n", args[0])
-		for _, name := range []string{"hosts", "dialects"} {
-			if _, ok := patch[name]; ok {
-				if err := printDialectHints(ctx, s, args[0], streams.Err); err != nil {
-					return err
-				}
-				break
+		changes := func(field string) bool { _, ok := patch[field]; return ok }
+		if changes("hosts") || changes("dialects") {
+			if err := printDialectHints(ctx, s, args[0], streams.Err); err != nil {
+				return err
 			}
 		}
-		_, checkFiles := patch["file"]
-		for _, name := range []string{"file", "tag_prefixes", "release_suffix", "match", "min_age", "require_files"} {
-			if _, ok := patch[name]; ok { // it changes what is offered
-				return printProductHints(ctx, s, args[0], checkFiles, streams.Err)
-			}
+		if slices.ContainsFunc([]string{"file", "tag_prefixes", "release_suffix", "match", "min_age", "require_files"}, changes) { // what is offered
+			return printProductHints(ctx, s, args[0], changes("file"), streams.Err)
 		}
 		return nil
 	})
@@ -282,10 +278,7 @@ func productRemove(streams IO) *cobra.Command {
 		if errors.Is(err, db.ErrInUse) {
 			return fmt.Errorf("%w: add --with-reports to remove them", err)
 		}
-		if err == nil {
-			fmt.Fprintf(streams.Err, "removed product %s\n", args[0])
-		}
-		return err
+		return streams.done(err, "removed product %s", args[0])
 	})
 	c.Flags().BoolVar(&yes, "with-reports", false, "also remove the product's reports and statistics")
 	return c

@@ -24,7 +24,9 @@ func releaseCommand(streams IO) *cobra.Command {
   relcheck release import opa releases.json
   relcheck release sync opa
   relcheck release list opa`,
-		releaseAdd(streams), releaseList(streams), releaseShow(streams), releaseWithdraw(streams), releaseRestore(streams), releaseReset(streams),
+		releaseAdd(streams), releaseList(streams), releaseShow(streams),
+		withdrawal(streams, "withdraw", "withdrew", "Stop offering a release.", true),
+		withdrawal(streams, "restore", "restored", "Offer a withdrawn or retracted release again.", false), releaseReset(streams),
 		releaseImport(streams), releaseSync(streams), releaseExport(streams))
 }
 
@@ -188,14 +190,6 @@ func printLines(w io.Writer, lines []string) {
 	}
 }
 
-func releaseWithdraw(streams IO) *cobra.Command {
-	return withdrawal(streams, "withdraw", "withdrew", "Stop offering a release.", true)
-}
-
-func releaseRestore(streams IO) *cobra.Command {
-	return withdrawal(streams, "restore", "restored", "Offer a withdrawn or retracted release again.", false)
-}
-
 func withdrawal(streams IO, verb, done, short string, withdrawn bool) *cobra.Command {
 	return existingStoreCommand(&cobra.Command{
 		Use:     verb + " PRODUCT TAG",
@@ -203,16 +197,11 @@ func withdrawal(streams IO, verb, done, short string, withdrawn bool) *cobra.Com
 		Example: "  relcheck release " + verb + " opa v1.22.2",
 	}, func(ctx context.Context, s *db.Store, args []string) error {
 		r, outcome, err := s.Withdraw(ctx, args[0], args[1], withdrawn)
-		switch {
-		case err != nil:
-			return err
-		case outcome == catalog.Unchanged:
+		if outcome == catalog.Unchanged {
 			state := map[bool]string{true: "already withdrawn", false: "not withdrawn"}[withdrawn]
-			fmt.Fprintf(streams.Err, "nothing to %s: release %s of %s is %s\n", verb, r.Tag, args[0], state)
-		default:
-			fmt.Fprintf(streams.Err, "%s release %s of %s\n", done, r.Tag, args[0])
+			return streams.done(err, "nothing to %s: release %s of %s is %s", verb, r.Tag, args[0], state)
 		}
-		return nil
+		return streams.done(err, "%s release %s of %s", done, r.Tag, args[0])
 	})
 }
 
@@ -223,14 +212,9 @@ func releaseReset(streams IO) *cobra.Command {
 		Example: "  relcheck release reset opa v1.22.2",
 	}, func(ctx context.Context, s *db.Store, args []string) error {
 		r, removed, err := s.ResetRelease(ctx, args[0], args[1])
-		switch {
-		case err != nil:
-			return err
-		case removed:
-			fmt.Fprintf(streams.Err, "removed release %s of %s, which upstream does not list\n", r.Tag, args[0])
-		default:
-			fmt.Fprintf(streams.Err, "release %s of %s is as upstream lists it\n", r.Tag, args[0])
+		if removed {
+			return streams.done(err, "removed release %s of %s, which upstream does not list", r.Tag, args[0])
 		}
-		return nil
+		return streams.done(err, "release %s of %s is as upstream lists it", r.Tag, args[0])
 	})
 }

@@ -69,11 +69,7 @@ func siteRename(streams IO) *cobra.Command {
 		Long:    `Rename a site. It keeps the name when a later bundle of the same store is applied.`,
 		Example: `  relcheck site rename site-0a1b2c3d factory`,
 	}, func(ctx context.Context, s *db.Store, args []string) error {
-		if err := s.RenameSite(ctx, args[0], args[1]); err != nil {
-			return err
-		}
-		fmt.Fprintf(streams.Err, "renamed site %s to %s\n", args[0], args[1])
-		return nil
+		return streams.done(s.RenameSite(ctx, args[0], args[1]), "renamed site %s to %s", args[0], args[1])
 	})
 }
 
@@ -85,10 +81,6 @@ func siteRemove(streams IO) *cobra.Command {
 again. To prevent that, revoke its key with relcheck key revoke.`,
 		Example: `  relcheck site remove factory`,
 	}, func(ctx context.Context, s *db.Store, args []string) error {
-		if err := s.RemoveSite(ctx, args[0]); err != nil {
-			return err
-		}
-		fmt.Fprintf(streams.Err, "removed site %s\n", args[0])
-		return nil
+		return streams.done(s.RemoveSite(ctx, args[0]), "removed site %s", args[0])
 	})
 }

@@ -197,10 +197,6 @@ within seconds. ID is shown by relcheck token list.`,
 		if !access.IsTokenID(id) {
 			return usageError("%q is not the ID of a token: enter the ID that relcheck token list prints", args[0])
 		}
-		if err := s.RevokeToken(ctx, id, time.Now()); err != nil {
-			return err
-		}
-		fmt.Fprintf(streams.Err, "revoked token %s\n", id)
-		return nil
+		return streams.done(s.RevokeToken(ctx, id, time.Now()), "revoked token %s", id)
 	})
 }
