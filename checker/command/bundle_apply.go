@@ -313,7 +313,8 @@ func (a *bundleApplication) apply(ctx context.Context, b *bundle.Reader) error {
 			}
 		}
 	}
-	a.summary(b)
+	stored := count(int64(a.missing), "file")
+	a.summary(b, fmt.Sprintf(", and %s of its %d would be stored", stored, b.Size.Files), fmt.Sprintf(" of store %s, created at %s: %s stored", b.Store, b.Created.Format(time.RFC3339), stored))
 	return nil
 }
 
@@ -326,19 +327,19 @@ func (a *bundleApplication) hint(ctx context.Context, product string) error {
 	return err
 }
 
-func (a *bundleApplication) summary(b *bundle.Reader) {
-	stored := fmt.Sprintf("%s stored", count(int64(a.missing), "file"))
+// summary prints the result. The texts continue that the bundle is valid, and what was applied.
+func (a *bundleApplication) summary(b *bundle.Reader, valid, applied string) {
 	switch {
 	case a.dryRun && a.repeated && a.missing == 0:
 		fmt.Fprintf(a.out, "bundle %s was applied before: nothing would change\n", shortID(b.ID))
 	case a.dryRun:
-		fmt.Fprintf(a.out, "bundle %s is valid, and %s of its %d would be stored; nothing was changed, because of --dry-run\n", shortID(b.ID), count(int64(a.missing), "file"), b.Size.Files)
+		fmt.Fprintf(a.out, "bundle %s is valid%s; nothing was changed, because of --dry-run\n", shortID(b.ID), valid)
 	case a.repeated && a.missing == 0:
 		fmt.Fprintf(a.out, "bundle %s was applied before: nothing has changed\n", shortID(b.ID))
 	case a.repeated:
-		fmt.Fprintf(a.out, "bundle %s was applied before: %s again, which were missing or damaged\n", shortID(b.ID), stored)
+		fmt.Fprintf(a.out, "bundle %s was applied before: %s stored again, which were missing or damaged\n", shortID(b.ID), count(int64(a.missing), "file"))
 	default:
-		fmt.Fprintf(a.out, "applied bundle %s of store %s, created at %s: %s\n", shortID(b.ID), b.Store, b.Created.Format(time.RFC3339), stored)
+		fmt.Fprintf(a.out, "applied bundle %s%s\n", shortID(b.ID), applied)
 	}
 }
 

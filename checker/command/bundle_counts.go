@@ -165,16 +165,12 @@ func (w *countsWriter) addProduct(ctx context.Context, b *bundle.Writer, s *bund
 
 // releasedVersions returns a function that reports whether a version is that of a release.
 func (w *countsWriter) releasedVersions(ctx context.Context, product string) (func(version string) bool, error) {
-	p, err := w.store.Product(ctx, product)
-	if err != nil {
-		return nil, err
-	}
-	releases, err := w.store.Releases(ctx, product)
+	p, ranked, err := rankedReleases(ctx, w.store, product)
 	if err != nil {
 		return nil, err
 	}
 	scheme, tags := p.Scheme(), map[string]bool{}
-	for _, r := range releases {
+	for _, r := range ranked {
 		tags[scheme.Trim(r.Tag)] = true
 	}
 	return func(version string) bool { return tags[scheme.Trim(version)] }, nil
@@ -194,24 +190,14 @@ func (a *bundleApplication) applyCounts(ctx context.Context, b *bundle.Reader) e
 	if err != nil {
 		return err
 	}
-	repeated := true
 	site := ""
 	for _, r := range results {
 		site = r.Site
-		if repeated = repeated && r.Repeated; !r.Repeated {
+		if a.repeated = a.repeated && r.Repeated; !r.Repeated {
 			fmt.Fprintf(a.out, "%s: %s of site %s through %s, instead of %s\n", r.Product, count(r.Cells, "row"), r.Site, b.Site.Through, stats.ShowNumber(r.Removed))
 		}
 	}
-	switch {
-	case repeated && a.dryRun:
-		fmt.Fprintf(a.out, "bundle %s was applied before: nothing would change\n", shortID(b.ID))
-	case repeated:
-		fmt.Fprintf(a.out, "bundle %s was applied before: nothing has changed\n", shortID(b.ID))
-	case a.dryRun:
-		fmt.Fprintf(a.out, "bundle %s is valid; nothing was changed, because of --dry-run\n", shortID(b.ID))
-	default:
-		fmt.Fprintf(a.out, "applied bundle %s: counts of site %s, store %s, created at %s\n", shortID(b.ID), site, b.Store, b.Created.Format(time.RFC3339))
-	}
+	a.summary(b, "", fmt.Sprintf(": counts of site %s, store %s, created at %s", site, b.Store, b.Created.Format(time.RFC3339)))
 	return nil
 }
 
