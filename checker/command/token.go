@@ -142,10 +142,7 @@ func linkToken(ctx context.Context, s *db.Store, name string, scope access.Scope
 		return *t, nil
 	}
 	t, _ := access.NewToken(name, scope, time.Now()) // its text is not needed
-	if err = s.AddToken(ctx, t); err == nil {
-		fmt.Fprintf(streams.Err, "added token %s (%s) with scope %s\n", t.ID, t.Name, t.Scope)
-	}
-	return t, err
+	return t, streams.done(s.AddToken(ctx, t), "added token %s (%s) with scope %s", t.ID, t.Name, t.Scope)
 }
 
 // listedToken is a token in JSON.
