@@ -313,8 +313,7 @@ func (a *bundleApplication) apply(ctx context.Context, b *bundle.Reader) error {
 			}
 		}
 	}
-	stored := count(int64(a.missing), "file")
-	a.summary(b, fmt.Sprintf(", and %s of its %d would be stored", stored, b.Size.Files), fmt.Sprintf(" of store %s, created at %s: %s stored", b.Store, b.Created.Format(time.RFC3339), stored))
+	a.summary(b)
 	return nil
 }
 
@@ -327,8 +326,12 @@ func (a *bundleApplication) hint(ctx context.Context, product string) error {
 	return err
 }
 
-// summary prints the result. The texts continue that the bundle is valid, and what was applied.
-func (a *bundleApplication) summary(b *bundle.Reader, valid, applied string) {
+func (a *bundleApplication) summary(b *bundle.Reader) {
+	stored, created := count(int64(a.missing), "file"), b.Created.Format(time.RFC3339)
+	valid, applied := fmt.Sprintf(", and %s of its %d would be stored", stored, b.Size.Files), fmt.Sprintf(" of store %s, created at %s: %s stored", b.Store, created, stored)
+	if b.Site != nil {
+		valid, applied = "", fmt.Sprintf(": counts of site %s, store %s, created at %s", a.site, b.Store, created)
+	}
 	switch {
 	case a.dryRun && a.repeated && a.missing == 0:
 		fmt.Fprintf(a.out, "bundle %s was applied before: nothing would change\n", shortID(b.ID))
@@ -337,7 +340,7 @@ func (a *bundleApplication) summary(b *bundle.Reader, valid, applied string) {
 	case a.repeated && a.missing == 0:
 		fmt.Fprintf(a.out, "bundle %s was applied before: nothing has changed\n", shortID(b.ID))
 	case a.repeated:
-		fmt.Fprintf(a.out, "bundle %s was applied before: %s stored again, which were missing or damaged\n", shortID(b.ID), count(int64(a.missing), "file"))
+		fmt.Fprintf(a.out, "bundle %s was applied before: %s stored again, which were missing or damaged\n", shortID(b.ID), stored)
 	default:
 		fmt.Fprintf(a.out, "applied bundle %s%s\n", shortID(b.ID), applied)
 	}

@@ -190,14 +190,13 @@ func (a *bundleApplication) applyCounts(ctx context.Context, b *bundle.Reader) e
 	if err != nil {
 		return err
 	}
-	site := ""
 	for _, r := range results {
-		site = r.Site
+		a.site = r.Site
 		if a.repeated = a.repeated && r.Repeated; !r.Repeated {
 			fmt.Fprintf(a.out, "%s: %s of site %s through %s, instead of %s\n", r.Product, count(r.Cells, "row"), r.Site, b.Site.Through, stats.ShowNumber(r.Removed))
 		}
 	}
-	a.summary(b, "", fmt.Sprintf(": counts of site %s, store %s, created at %s", site, b.Store, b.Created.Format(time.RFC3339)))
+	a.summary(b)
 	return nil
 }
 
