@@ -27,11 +27,10 @@ in UTC.`,
 		if err != nil {
 			return err
 		}
-		var rows [][]string
-		encoder := json.NewEncoder(streams.Out)
+		l, encoder := &list{heads: []string{"when", "who", "action", "product", "detail"}}, json.NewEncoder(streams.Out)
 		for _, a := range all {
 			if !lines {
-				rows = append(rows, []string{a.At.Format(time.DateTime), a.Actor, a.Action, a.Product, a.Detail})
+				l.row(a.At.Format(time.DateTime), a.Actor, a.Action, a.Product, a.Detail)
 			} else if err := encoder.Encode(a); err != nil {
 				return err
 			}
@@ -39,7 +38,7 @@ in UTC.`,
 		if lines {
 			return nil
 		}
-		return printList(streams.Out, []string{"when", "who", "action", "product", "detail"}, rows)
+		return newOutput(streams, false).add(l).write()
 	})
 	c.Flags().StringVar(&product, "product", "", "`name` of the product, which may have been removed (default: all products)")
 	sinceFlag(c, &from)

@@ -28,10 +28,7 @@ relcheck serve --backup-dir makes backups on a schedule.`,
 		progress := newProgress(streams.Err)
 		rows, err := backup.Create(ctx, s, args[0], streams.Schema, progress.copied)
 		progress.clear()
-		if err == nil {
-			fmt.Fprintf(streams.Err, "backed up and verified: %s\n", contents(rows))
-		}
-		return err
+		return streams.done(err, "backed up and verified: %s", contents(rows))
 	})
 }
 
@@ -56,10 +53,7 @@ would treat the other's backups as its own.`,
 			progress := newProgress(streams.Err)
 			rows, err := backup.Restore(cmd.Context(), args[0], name, streams.Schema, progress.copied)
 			progress.clear()
-			if err == nil {
-				fmt.Fprintf(streams.Err, "restored and verified: %s\n%s", contents(rows), afterRestore)
-			}
-			return err
+			return streams.done(err, "restored and verified: %s\n%s", contents(rows), afterRestore)
 		},
 	}
 	dbFlag(c, &name)
@@ -67,8 +61,7 @@ would treat the other's backups as its own.`,
 }
 
 const afterRestore = `Tokens and sessions are those of the backup: tokens that were revoked later are valid again. Check them with relcheck token list.
-Expired reports and statistics are deleted one to two hours after the next start: see relcheck serve --keep-reports.
-`
+Expired reports and statistics are deleted one to two hours after the next start: see relcheck serve --keep-reports.`
 
 // tidy removes the temporary files of killed commands from the folder of a new file.
 func tidy(w io.Writer, file string) {

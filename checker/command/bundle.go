@@ -41,25 +41,20 @@ func storeID(ctx context.Context, s *db.Store) (string, error) {
 
 // trustedKeys are the keys that a store trusts, and its revoked keys.
 type trustedKeys struct {
-	verifiers []note.Verifier
-	texts     map[string]string    // of the trusted keys, by ID
-	scopes    map[string][]string  // the same; empty for all products
-	counts    map[string]bool      // the same; trusted for counts instead of releases
-	revoked   map[string]time.Time // by ID
+	verifiers []note.Verifier          // of the trusted keys
+	byID      map[string]db.TrustedKey // also the revoked keys
 }
 
 func readTrustedKeys(ctx context.Context, s *db.Store) (t trustedKeys, err error) {
-	t.texts, t.scopes, t.counts, t.revoked = map[string]string{}, map[string][]string{}, map[string]bool{}, map[string]time.Time{}
+	t.byID = map[string]db.TrustedKey{}
 	all, err := s.TrustedKeys(ctx)
 	for _, k := range all {
 		v, err := bundle.ParsePublicKey(k.Key)
-		switch {
-		case err != nil: // the key is from a newer relcheck
-		case k.Revoked.IsZero():
+		if err != nil { // the key is from a newer relcheck
+			continue
+		}
+		if t.byID[bundle.KeyID(v)] = k; k.Revoked.IsZero() {
 			t.verifiers = append(t.verifiers, v)
-			t.texts[bundle.KeyID(v)], t.scopes[bundle.KeyID(v)], t.counts[bundle.KeyID(v)] = k.Key, k.Products, k.Counts
-		default:
-			t.revoked[bundle.KeyID(v)] = k.Revoked
 		}
 	}
 	return t, err
@@ -68,11 +63,12 @@ func readTrustedKeys(ctx context.Context, s *db.Store) (t trustedKeys, err error
 // allow returns an error if none of the keys of a bundle may sign a product.
 func (t trustedKeys) allow(b *bundle.Reader, product string) error {
 	ofKind := false
-	for _, key := range b.Keys {
-		if t.counts[key] != (b.Site != nil) {
+	for _, id := range b.Keys {
+		key := t.byID[id]
+		if key.Counts != (b.Site != nil) {
 			continue
 		}
-		if scope := t.scopes[key]; len(scope) == 0 || slices.Contains(scope, product) {
+		if len(key.Products) == 0 || slices.Contains(key.Products, product) {
 			return nil
 		}
 		ofKind = true
@@ -90,7 +86,7 @@ func (t trustedKeys) allow(b *bundle.Reader, product string) error {
 // keysOf returns the texts of keys with some IDs.
 func (t trustedKeys) keysOf(ids []string) (texts []string) {
 	for _, id := range ids {
-		texts = append(texts, t.texts[id])
+		texts = append(texts, t.byID[id].Key)
 	}
 	return texts
 }
@@ -102,8 +98,8 @@ func (t trustedKeys) explain(err error) error {
 		return err
 	}
 	for _, key := range untrusted.Keys {
-		if at, ok := t.revoked[key]; ok {
-			return fmt.Errorf("%w, which was revoked on %s", err, at.Format(time.DateOnly))
+		if k := t.byID[key]; !k.Revoked.IsZero() {
+			return fmt.Errorf("%w, which was revoked on %s", err, k.Revoked.Format(time.DateOnly))
 		}
 	}
 	if len(t.verifiers) == 0 {

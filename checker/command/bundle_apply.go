@@ -327,18 +327,22 @@ func (a *bundleApplication) hint(ctx context.Context, product string) error {
 }
 
 func (a *bundleApplication) summary(b *bundle.Reader) {
-	stored := fmt.Sprintf("%s stored", count(int64(a.missing), "file"))
+	stored, created := count(int64(a.missing), "file"), b.Created.Format(time.RFC3339)
+	valid, applied := fmt.Sprintf(", and %s of its %d would be stored", stored, b.Size.Files), fmt.Sprintf(" of store %s, created at %s: %s stored", b.Store, created, stored)
+	if b.Site != nil {
+		valid, applied = "", fmt.Sprintf(": counts of site %s, store %s, created at %s", a.site, b.Store, created)
+	}
 	switch {
 	case a.dryRun && a.repeated && a.missing == 0:
 		fmt.Fprintf(a.out, "bundle %s was applied before: nothing would change\n", shortID(b.ID))
 	case a.dryRun:
-		fmt.Fprintf(a.out, "bundle %s is valid, and %s of its %d would be stored; nothing was changed, because of --dry-run\n", shortID(b.ID), count(int64(a.missing), "file"), b.Size.Files)
+		fmt.Fprintf(a.out, "bundle %s is valid%s; nothing was changed, because of --dry-run\n", shortID(b.ID), valid)
 	case a.repeated && a.missing == 0:
 		fmt.Fprintf(a.out, "bundle %s was applied before: nothing has changed\n", shortID(b.ID))
 	case a.repeated:
-		fmt.Fprintf(a.out, "bundle %s was applied before: %s again, which were missing or damaged\n", shortID(b.ID), stored)
+		fmt.Fprintf(a.out, "bundle %s was applied before: %s stored again, which were missing or damaged\n", shortID(b.ID), stored)
 	default:
-		fmt.Fprintf(a.out, "applied bundle %s of store %s, created at %s: %s\n", shortID(b.ID), b.Store, b.Created.Format(time.RFC3339), stored)
+		fmt.Fprintf(a.out, "applied bundle %s%s\n", shortID(b.ID), applied)
 	}
 }
 

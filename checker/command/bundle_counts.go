@@ -165,16 +165,12 @@ func (w *countsWriter) addProduct(ctx context.Context, b *bundle.Writer, s *bund
 
 // releasedVersions returns a function that reports whether a version is that of a release.
 func (w *countsWriter) releasedVersions(ctx context.Context, product string) (func(version string) bool, error) {
-	p, err := w.store.Product(ctx, product)
-	if err != nil {
-		return nil, err
-	}
-	releases, err := w.store.Releases(ctx, product)
+	p, ranked, err := rankedReleases(ctx, w.store, product)
 	if err != nil {
 		return nil, err
 	}
 	scheme, tags := p.Scheme(), map[string]bool{}
-	for _, r := range releases {
+	for _, r := range ranked {
 		tags[scheme.Trim(r.Tag)] = true
 	}
 	return func(version string) bool { return tags[scheme.Trim(version)] }, nil
@@ -194,24 +190,13 @@ func (a *bundleApplication) applyCounts(ctx context.Context, b *bundle.Reader) e
 	if err != nil {
 		return err
 	}
-	repeated := true
-	site := ""
 	for _, r := range results {
-		site = r.Site
-		if repeated = repeated && r.Repeated; !r.Repeated {
+		a.site = r.Site
+		if a.repeated = a.repeated && r.Repeated; !r.Repeated {
 			fmt.Fprintf(a.out, "%s: %s of site %s through %s, instead of %s\n", r.Product, count(r.Cells, "row"), r.Site, b.Site.Through, stats.ShowNumber(r.Removed))
 		}
 	}
-	switch {
-	case repeated && a.dryRun:
-		fmt.Fprintf(a.out, "bundle %s was applied before: nothing would change\n", shortID(b.ID))
-	case repeated:
-		fmt.Fprintf(a.out, "bundle %s was applied before: nothing has changed\n", shortID(b.ID))
-	case a.dryRun:
-		fmt.Fprintf(a.out, "bundle %s is valid; nothing was changed, because of --dry-run\n", shortID(b.ID))
-	default:
-		fmt.Fprintf(a.out, "applied bundle %s: counts of site %s, store %s, created at %s\n", shortID(b.ID), site, b.Store, b.Created.Format(time.RFC3339))
-	}
+	a.summary(b)
 	return nil
 }
 
@@ -227,8 +212,9 @@ type inspectedCounts struct {
 	NewInstallations int64  `json:"new_installations"`
 }
 
-// countsIn describes what a bundle of counts contains.
-func countsIn(b *bundle.Reader) (all []inspectedCounts, err error) {
+// countsIn lists the products of a bundle of counts.
+func countsIn(b *bundle.Reader) (*list, error) {
+	l := &list{heads: []string{"product", "sequence", "from", "to", "builds", "rows", "reports", "new installations"}}
 	for _, p := range b.Products {
 		var first, last rollup.Day
 		one := inspectedCounts{Product: p.Name, Sequence: p.Sequence}
@@ -248,15 +234,8 @@ func countsIn(b *bundle.Reader) (all []inspectedCounts, err error) {
 			builds[c.Build] = true
 		}
 		one.From, one.To, one.Builds = first.String(), last.String(), len(builds)
-		all = append(all, one)
+		l.item(one)
+		l.row(p.Name, fmt.Sprint(p.Sequence), one.From, one.To, stats.ShowNumber(int64(one.Builds)), stats.ShowNumber(one.Rows), stats.ShowNumber(one.Reports), stats.ShowNumber(one.NewInstallations))
 	}
-	return all, nil
-}
-
-func printCounts(all []inspectedCounts, w io.Writer) error {
-	var rows [][]string
-	for _, p := range all {
-		rows = append(rows, []string{p.Product, fmt.Sprint(p.Sequence), p.From, p.To, stats.ShowNumber(int64(p.Builds)), stats.ShowNumber(p.Rows), stats.ShowNumber(p.Reports), stats.ShowNumber(p.NewInstallations)})
-	}
-	return printList(w, []string{"product", "sequence", "from", "to", "builds", "rows", "reports", "new installations"}, rows)
+	return l, nil
 }

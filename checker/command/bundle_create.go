@@ -145,7 +145,7 @@ func (w *bundleWriter) openBase(ctx context.Context, store string) error {
 	if err != nil {
 		return err
 	}
-	if _, ok := trusted.texts[bundle.KeyID(w.verifier)]; !ok {
+	if k, ok := trusted.byID[bundle.KeyID(w.verifier)]; !ok || !k.Revoked.IsZero() {
 		trusted.verifiers = append(trusted.verifiers, w.verifier)
 	}
 	b, err := openBundle(ctx, w.since, trusted, w.progress.progress)

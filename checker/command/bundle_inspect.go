@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -62,7 +61,7 @@ type inspectedBundle struct {
 	Omitted  int64          `json:"omitted"` // files of the base
 	Bytes    int64          `json:"bytes"`   // of the files in the bundle
 	Site     *inspectedSite `json:"site"`    // null if the bundle contains releases
-	Products any            `json:"products"`
+	Products []any          `json:"products"`
 }
 
 type inspectedSite struct {
@@ -92,41 +91,28 @@ func inspectBundle(ctx context.Context, name string, t trustedKeys, asJSON bool,
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	b.progress.clear()
-	var counts []inspectedCounts
-	var products []inspectedProduct
+	in := productsIn
 	if b.Site != nil {
-		counts, err = countsIn(b.Reader)
-	} else {
-		products, err = productsIn(b.Reader)
+		in = countsIn
 	}
+	products, err := in(b.Reader)
 	if err != nil {
 		return err
 	}
-	if asJSON {
-		return printBundleJSON(b, counts, products, streams)
-	}
-	if err := printBundleFields(b, streams.Out); err != nil {
-		return err
-	}
-	fmt.Fprintln(streams.Out)
-	if b.Site != nil {
-		return printCounts(counts, streams.Out)
-	}
-	return printBundleProducts(products, streams.Out)
-}
-
-func printBundleJSON(b *bundleFile, counts []inspectedCounts, products []inspectedProduct, streams IO) error {
-	d := inspectedBundle{Bundle: b.ID, Keys: b.Keys, Store: b.Store, Created: jsonTime(b.Created), Expires: jsonTime(b.Expires), Files: b.Size.Files, Omitted: b.Size.Omitted, Bytes: b.Size.Bytes, Products: products}
+	o := newOutput(streams, asJSON)
+	o.add(bundleFields(b), products)
+	d := inspectedBundle{Bundle: b.ID, Keys: b.Keys, Store: b.Store, Created: jsonTime(b.Created), Expires: jsonTime(b.Expires), Files: b.Size.Files, Omitted: b.Size.Omitted, Bytes: b.Size.Bytes, Products: products.items}
 	if b.Base != "" {
 		d.Base = &b.Base
 	}
 	if b.Site != nil {
-		d.Site, d.Products = &inspectedSite{b.Site.Name, b.Site.Threshold, b.Site.Through.String()}, counts
+		d.Site = &inspectedSite{b.Site.Name, b.Site.Threshold, b.Site.Through.String()}
 	}
-	return printJSON(streams, d)
+	o.value = d
+	return o.write()
 }
 
-func printBundleFields(b *bundleFile, w io.Writer) error {
+func bundleFields(b *bundleFile) *list {
 	expires := "never"
 	if !b.Expires.IsZero() {
 		expires = b.Expires.Format(time.RFC3339)
@@ -134,17 +120,18 @@ func printBundleFields(b *bundleFile, w io.Writer) error {
 			expires += ", expired"
 		}
 	}
-	fields := [][]string{{"bundle", b.ID}, {"signed by", strings.Join(b.Keys, ", ")}, {"store", b.Store}, {"created", b.Created.Format(time.RFC3339)}, {"expires", expires}}
+	l := &list{heads: []string{"field", "value"}, rows: [][]string{{"bundle", b.ID}, {"signed by", strings.Join(b.Keys, ", ")}, {"store", b.Store}, {"created", b.Created.Format(time.RFC3339)}, {"expires", expires}}}
 	if b.Site == nil {
-		fields = append(fields, []string{"base", b.Base}, []string{"contents", showSize(b.Size)})
+		l.rows = append(l.rows, []string{"base", b.Base}, []string{"contents", showSize(b.Size)})
 	} else {
-		fields = append(fields, []string{"contents", "counts"}, []string{"site", b.Site.Name}, []string{"threshold", stats.ShowNumber(b.Site.Threshold)}, []string{"through", b.Site.Through.String()})
+		l.rows = append(l.rows, []string{"contents", "counts"}, []string{"site", b.Site.Name}, []string{"threshold", stats.ShowNumber(b.Site.Threshold)}, []string{"through", b.Site.Through.String()})
 	}
-	return printList(w, []string{"field", "value"}, fields)
+	return l
 }
 
-// productsIn describes the products of a bundle of releases.
-func productsIn(b *bundle.Reader) (all []inspectedProduct, err error) {
+// productsIn lists the products of a bundle of releases.
+func productsIn(b *bundle.Reader) (*list, error) {
+	l := &list{heads: []string{"product", "sequence", "releases", "latest", "files", "size"}}
 	for _, p := range b.Products {
 		settings, err := p.Fields.Apply(catalog.Product{Name: p.Name})
 		if err != nil {
@@ -164,22 +151,12 @@ func productsIn(b *bundle.Reader) (all []inspectedProduct, err error) {
 			}
 		}
 		one.Releases = len(releases)
-		if r := settings.Offer(settings.Rank(releases), nil, time.Now()).Latest; r != nil {
-			one.Latest = &r.Tag
-		}
-		all = append(all, one)
-	}
-	return all, nil
-}
-
-func printBundleProducts(products []inspectedProduct, w io.Writer) error {
-	var rows [][]string
-	for _, p := range products {
 		latest := ""
-		if p.Latest != nil {
-			latest = *p.Latest
+		if r := settings.Offer(settings.Rank(releases), nil, time.Now()).Latest; r != nil {
+			latest, one.Latest = r.Tag, &r.Tag
 		}
-		rows = append(rows, []string{p.Product, fmt.Sprint(p.Sequence), stats.ShowNumber(int64(p.Releases)), latest, stats.ShowNumber(int64(p.Files)), stats.ShowBytes(float64(p.Bytes))})
+		l.item(one)
+		l.row(p.Name, fmt.Sprint(p.Sequence), stats.ShowNumber(int64(one.Releases)), latest, stats.ShowNumber(int64(one.Files)), stats.ShowBytes(float64(one.Bytes)))
 	}
-	return printList(w, []string{"product", "sequence", "releases", "latest", "files", "size"}, rows)
+	return l, nil
 }

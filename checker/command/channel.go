@@ -3,7 +3,6 @@ package command
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,10 +48,6 @@ same numbers up to the first that is not 0).`,
 		if err != nil {
 			return err
 		}
-		base, _, err := baseURL(ctx, s)
-		if err != nil {
-			return err
-		}
 		offered, offer := "no release yet", p.Offer(ranked, &channel, time.Now())
 		switch {
 		case offer.Latest != nil:
@@ -60,8 +55,8 @@ same numbers up to the first that is not 0).`,
 		case !offer.Next.IsZero():
 			offered += " (the next one is offered from " + offer.Next.UTC().Format(time.RFC3339) + " on)"
 		}
-		fmt.Fprintf(streams.Err, "%s channel %s: clients of %s/p/%s@%[2]s are offered %[5]s\n", done, channel.Name, base, p.Name, offered)
-		return nil
+		base, _, err := baseURL(ctx, s)
+		return streams.done(err, "%s channel %s: clients of %s/p/%s@%[2]s are offered %[5]s", done, channel.Name, base, p.Name, offered)
 	})
 	c.Flags().StringVar(&channel.Match, "match", "", "`range` of versions, such as '<2' (default: all)")
 	c.Flags().BoolVar(&channel.Prereleases, "prereleases", false, "also offer pre-releases")
@@ -75,44 +70,39 @@ func channelRemove(streams IO) *cobra.Command {
 		Example: "  relcheck product channel remove myapp lts",
 	}, func(ctx context.Context, s *db.Store, args []string) error {
 		err := setProduct(ctx, s, args[0], func(p catalog.Product) (catalog.ProductPatch, error) { return p.RemoveChannel(args[1]) })
-		if err == nil {
-			fmt.Fprintf(streams.Err, "removed channel %s of %s\n", args[1], args[0])
-		}
-		return err
+		return streams.done(err, "removed channel %s of %s", args[1], args[0])
 	})
 }
 
 func channelList(streams IO) *cobra.Command {
-	var asJSON bool
-	c := existingStoreCommand(&cobra.Command{
+	return showCommand(streams, &cobra.Command{
 		Use:     "list NAME",
 		Short:   "List the channels of a product, with the release that each offers.",
 		Example: "  relcheck product channel list myapp",
-	}, func(ctx context.Context, s *db.Store, args []string) error {
+	}, func(ctx context.Context, s *db.Store, args []string, o *output) error {
 		p, ranked, err := rankedReleases(ctx, s, args[0])
 		if err != nil {
 			return err
 		}
-		if asJSON {
-			return printJSON(streams, server.ChannelList(*p, unranked(ranked), time.Now()))
-		}
-		return printChannels(streams, p, ranked)
+		o.value = server.ChannelList(*p, unranked(ranked), time.Now())
+		o.add(channelsOf(p, ranked))
+		return nil
 	})
-	jsonFlag(c, &asJSON)
-	return c
 }
 
-func printChannels(streams IO, p *catalog.Product, ranked []*catalog.Ranked) error {
-	row := func(name, match string, prereleases bool, c *catalog.Channel) []string {
+// channelsOf lists the channels of a product.
+func channelsOf(p *catalog.Product, ranked []*catalog.Ranked) *list {
+	l := &list{heads: []string{"channel", "versions", "pre-releases", "latest"}}
+	add := func(name, match string, prereleases bool, c *catalog.Channel) {
 		latest := "none"
 		if offer := p.Offer(ranked, c, time.Now()); offer.Latest != nil {
 			latest = offer.Latest.Tag
 		}
-		return []string{name, cmp.Or(match, "all"), yesNo(prereleases), latest}
+		l.row(name, cmp.Or(match, "all"), yesNo(prereleases), latest)
 	}
-	rows := [][]string{row("(default)", p.Match, false, nil)}
+	add("(default)", p.Match, false, nil)
 	for _, c := range p.ChannelList() {
-		rows = append(rows, row(c.Name, c.Match, c.Prereleases, &c))
+		add(c.Name, c.Match, c.Prereleases, &c)
 	}
-	return printList(streams.Out, []string{"channel", "versions", "pre-releases", "latest"}, rows)
+	return l
 }

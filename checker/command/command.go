@@ -40,6 +40,14 @@ type IO struct {
 	Out, Err io.Writer
 }
 
+// done prints a line about what a command has done, unless err is an error. It returns err.
+func (streams IO) done(err error, format string, args ...any) error {
+	if err == nil {
+		fmt.Fprintln(streams.Err, fmt.Sprintf(format, args...))
+	}
+	return err
+}
+
 // exit is an error that sets the exit status. Its message may be empty.
 type exit struct {
 	status int

@@ -1,8 +1,6 @@
 package command
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"relcheck/db"
@@ -35,10 +33,7 @@ and start them again on the copy.`,
 			progress := newProgress(streams.Err)
 			rows, err := s.Copy(cmd.Context(), to, streams.Schema, progress.bar)
 			progress.clear()
-			if err == nil {
-				fmt.Fprintf(streams.Err, "copied and compared: %s\n", contents(rows))
-			}
-			return err
+			return streams.done(err, "copied and compared: %s", contents(rows))
 		},
 	}
 	storeFlag(c, &from, "from", "", "`store` to copy: a SQLite file, or postgres://USER@HOST/DATABASE")

@@ -48,20 +48,12 @@ func dialectList(streams IO) *cobra.Command {
 			if folder != "" {
 				all, errs = dialect.ReadFolder(folder, nil)
 			}
-			if asJSON {
-				err := printJSON(streams, struct {
-					Dialects []server.DialectInfo `json:"dialects"`
-				}{server.Dialects(all)})
-				return errors.Join(append(errs, err)...)
-			}
-			var rows [][]string
+			l := &list{name: "dialects", heads: []string{"name", "methods", "paths", "hosts", "title"}, omitted: []string{"methods", "hosts"}}
 			for _, d := range server.Dialects(all) {
-				rows = append(rows, []string{d.Name, strings.Join(d.Methods, ","), strings.Join(d.Paths, " "), strings.Join(d.Hosts, " "), d.Title})
+				l.item(d)
+				l.row(d.Name, strings.Join(d.Methods, ","), strings.Join(d.Paths, " "), strings.Join(d.Hosts, " "), d.Title)
 			}
-			if err := printList(streams.Out, []string{"name", "methods", "paths", "hosts", "title"}, rows, "methods", "hosts"); err != nil {
-				return err
-			}
-			return errors.Join(errs...)
+			return errors.Join(append(errs, newOutput(streams, asJSON).add(l).write())...)
 		},
 	}
 	jsonFlag(c, &asJSON)

@@ -127,8 +127,7 @@ type hostedFile struct {
 }
 
 func fileList(streams IO) *cobra.Command {
-	var asJSON bool
-	c := existingStoreCommand(&cobra.Command{
+	return showCommand(streams, &cobra.Command{
 		Use:   "list [PRODUCT]",
 		Short: "List the files that the service offers for download.",
 		Long: `List the files that the service offers for download, newest releases first. A verified
@@ -136,13 +135,13 @@ file matched upstream's checksum. A file is neither linked nor served if it is d
 upstream has changed it under the same name.`,
 		Example: `  relcheck file list
   relcheck file list opa`,
-	}, func(ctx context.Context, s *db.Store, args []string) error {
+	}, func(ctx context.Context, s *db.Store, args []string, o *output) error {
 		names, err := productsOrAll(ctx, s, args)
 		if err != nil {
 			return err
 		}
-		var rows [][]string
-		files := []hostedFile{}
+		l := &list{name: "files", heads: []string{"product", "release", "file", "size", "state", "SHA-256"}, omitted: []string{"SHA-256"},
+			none: "there are no files: add some with relcheck file fetch or relcheck bundle apply"}
 		for _, name := range names {
 			p, ranked, err := rankedReleases(ctx, s, name)
 			if err != nil {
@@ -157,27 +156,17 @@ upstream has changed it under the same name.`,
 					if h == nil {
 						continue
 					}
-					files = append(files, hostedFile{name, r.Tag, f.Name, h.Size, state, jsonTime(h.Damaged), h.SHA256})
+					l.item(hostedFile{name, r.Tag, f.Name, h.Size, state, jsonTime(h.Damaged), h.SHA256})
 					if f.State == catalog.FileDamaged {
 						state += " since " + h.Damaged.Format(time.DateOnly)
 					}
-					rows = append(rows, []string{name, r.Tag, f.Name, stats.ShowBytes(float64(h.Size)), state, h.SHA256})
+					l.row(name, r.Tag, f.Name, stats.ShowBytes(float64(h.Size)), state, h.SHA256)
 				}
 			}
 		}
-		if asJSON {
-			return printJSON(streams, struct {
-				Files []hostedFile `json:"files"`
-			}{files})
-		}
-		if len(rows) == 0 {
-			fmt.Fprintln(streams.Err, "there are no files: add some with relcheck file fetch or relcheck bundle apply")
-			return nil
-		}
-		return printList(streams.Out, []string{"product", "release", "file", "size", "state", "SHA-256"}, rows, "SHA-256")
+		o.add(l)
+		return nil
 	})
-	jsonFlag(c, &asJSON)
-	return c
 }
 
 // productsOrAll returns the given product names, or the names of all products if none is

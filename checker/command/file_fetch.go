@@ -43,12 +43,7 @@ shown as unverified. Stored files are not fetched again. Interrupted downloads c
   relcheck file fetch opa --latest 3 --platform linux/amd64,darwin/arm64 \
     --files /srv/relcheck
   relcheck file fetch myapp v1.2.3 v1.2.4 --files /srv/relcheck --speed 5MB`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return fmt.Errorf("missing PRODUCT: usage: %s PRODUCT [TAG…]", cmd.CommandPath())
-			}
-			return nil
-		},
+		Args: func(cmd *cobra.Command, args []string) error { return checkArgs(cmd, args[:min(1, len(args))]) },
 	}
 	c.Flags().IntVar(&o.latest, "latest", 0, "`number` of the newest releases to fetch, in each channel (default: 1)")
 	c.Flags().StringSliceVar(&o.platforms, "platform", nil, "`OS/ARCH` of the files that are for a platform, separated by commas (default: all of the release)")

@@ -2,7 +2,6 @@ package command
 
 import (
 	"cmp"
-	"io"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -23,19 +22,25 @@ type grid struct {
 
 func (g *grid) row(cells ...text) { g.rows = append(g.rows, cells) }
 
-// printList prints a list in columns. Cells are masked, because they may come from a
-// client or an older store. Empty cells are printed as a dash. See [screen.list] for omitted.
-func printList(out io.Writer, heads []string, rows [][]string, omitted ...string) error {
-	s := newScreen(out)
-	s.print(s.list(heads, rows, omitted...))
-	return s.flush()
+// list is a list in columns. Cells are masked, because they may come from a client or an older
+// store. Empty cells are printed as a dash.
+type list struct {
+	heads   []string
+	rows    [][]string
+	omitted []string // columns that are left out on a narrow terminal, the last one first
+	none    string   // printed on standard error instead of a list without rows
+	name    string   // of the array of items in JSON; empty for none
+	items   []any
 }
 
-// list lays out the columns of a list. On a terminal that is too narrow for it, it wraps
-// cells, after it has omitted columns, the last of omitted first, if words would be broken.
-func (s *screen) list(heads []string, rows [][]string, omitted ...string) block {
-	cells := make([][]string, len(rows))
-	for i, row := range rows {
+func (l *list) row(cells ...string) { l.rows = append(l.rows, cells) }
+func (l *list) item(value any)      { l.items = append(l.items, value) }
+
+// list lays out a list. On a terminal that is too narrow for it, it wraps cells, after it has
+// omitted columns if words would be broken.
+func (s *screen) list(l *list) block {
+	heads, omitted, cells := l.heads, l.omitted, make([][]string, len(l.rows))
+	for i, row := range l.rows {
 		for _, cell := range row {
 			cells[i] = append(cells[i], cmp.Or(masked(cell), "-"))
 		}

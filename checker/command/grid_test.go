@@ -12,8 +12,9 @@ import (
 // characters are printed.
 func TestPrintList(t *testing.T) {
 	var out strings.Builder
-	err := printList(&out, []string{"name", "title", "state"}, [][]string{{"a\tb", "\x1b[31mred\u202e\n", ""}, {"long name", "x", "latest"}})
-	if err != nil {
+	o := newOutput(IO{Out: &out}, false)
+	o.add(&list{heads: []string{"name", "title", "state"}, rows: [][]string{{"a\tb", "\x1b[31mred\u202e\n", ""}, {"long name", "x", "latest"}}})
+	if err := o.write(); err != nil {
 		t.Fatal(err)
 	}
 	want := "NAME       TITLE       STATE\n" +
@@ -26,12 +27,12 @@ func TestPrintList(t *testing.T) {
 
 // TestLongList checks that a narrow terminal shows no checksums.
 func TestLongList(t *testing.T) {
-	heads, rows := []string{"file", "state", "SHA-256"}, [][]string{{"app", "verified", strings.Repeat("0", 64)}}
+	l := &list{heads: []string{"file", "state", "SHA-256"}, rows: [][]string{{"app", "verified", strings.Repeat("0", 64)}}, omitted: []string{"SHA-256"}}
 	for _, c := range []struct {
 		screen
 		columns int
 	}{{screen{fancy: true, width: 79}, 2}, {screen{fancy: true, width: 80}, 3}, {screen{width: 79}, 3}} {
-		b := c.list(heads, rows, "SHA-256")
+		b := c.list(l)
 		if got := len(strings.Fields(b[1].string)); len(b) != 2 || got != c.columns {
 			t.Errorf("%d columns, terminal %t: got %v, want %d cells", c.width, c.fancy, b, c.columns)
 		}
@@ -43,9 +44,9 @@ func TestLongList(t *testing.T) {
 func TestWrappedList(t *testing.T) {
 	s := &screen{fancy: true, width: 40}
 	var got []string
-	for _, line := range s.list([]string{"name", "title", "state"}, [][]string{
+	for _, line := range s.list(&list{heads: []string{"name", "title", "state"}, rows: [][]string{
 		{"app", "A title of many words", "up to date"}, {"x", "y", "z"}, {"long-name-of-a-product-that-is-long", strings.Repeat("w", 30), "ok"},
-	}) {
+	}}) {
 		got = append(got, strings.TrimRight(line.string, " "))
 	}
 	want := []string{
@@ -61,7 +62,7 @@ func TestWrappedList(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	url := "https://example.com/" + strings.Repeat("a", 60)
-	if b := s.list([]string{"name", "url"}, [][]string{{"app", url}}); len(b) != 2 || !strings.Contains(b[1].string, url) {
+	if b := s.list(&list{heads: []string{"name", "url"}, rows: [][]string{{"app", url}}}); len(b) != 2 || !strings.Contains(b[1].string, url) {
 		t.Errorf("got %v, want a whole URL", b)
 	}
 }

@@ -36,11 +36,7 @@ The flags are those of relcheck serve. If the environment sets them for both, no
 			if err != nil {
 				return err
 			}
-			if err := checkHealth(cmd.Context(), address); err != nil {
-				return err
-			}
-			fmt.Fprintf(streams.Err, "%s: ready\n", address)
-			return nil
+			return streams.done(checkHealth(cmd.Context(), address), "%s: ready", address)
 		},
 	}
 	listenFlag(c, &listen)

@@ -98,11 +98,8 @@ bundle counts.`,
 				if counts {
 					trust = s.TrustCountsKey
 				}
-				if err := trust(cmd.Context(), key, products, time.Now()); err != nil {
-					return flagError(err)
-				}
-				fmt.Fprintf(streams.Err, "key %s is trusted for %s\n", bundle.KeyID(v), db.TrustedKey{Products: products, Counts: counts}.Scope())
-				return nil
+				err = flagError(trust(cmd.Context(), key, products, time.Now()))
+				return streams.done(err, "key %s is trusted for %s", bundle.KeyID(v), db.TrustedKey{Products: products, Counts: counts}.Scope())
 			})
 		},
 	}
@@ -123,37 +120,24 @@ type listedKey struct {
 }
 
 func keyList(streams IO) *cobra.Command {
-	var asJSON bool
-	c := existingStoreCommand(&cobra.Command{
+	return showCommand(streams, &cobra.Command{
 		Use:     "list",
 		Short:   "List trusted and revoked keys.",
 		Example: `  relcheck key list`,
-	}, func(ctx context.Context, s *db.Store, _ []string) error {
+	}, func(ctx context.Context, s *db.Store, _ []string, o *output) error {
 		keys, err := s.TrustedKeys(ctx)
-		if err != nil {
-			return err
-		}
-		if asJSON {
-			list := struct {
-				Keys []listedKey `json:"keys"`
-			}{[]listedKey{}}
-			for _, k := range keys {
-				list.Keys = append(list.Keys, listedKey{k.ID(), k.Counts, append([]string{}, k.Products...), jsonTime(k.Added), jsonTime(k.Revoked)})
-			}
-			return printJSON(streams, list)
-		}
-		var rows [][]string
+		l := &list{name: "keys", heads: []string{"key", "products", "added", "state"}}
 		for _, k := range keys {
 			state := "trusted"
 			if !k.Revoked.IsZero() {
 				state = "revoked " + k.Revoked.Format(time.DateOnly)
 			}
-			rows = append(rows, []string{k.ID(), k.Scope(), k.Added.Format(time.DateOnly), state})
+			l.item(listedKey{k.ID(), k.Counts, append([]string{}, k.Products...), jsonTime(k.Added), jsonTime(k.Revoked)})
+			l.row(k.ID(), k.Scope(), k.Added.Format(time.DateOnly), state)
 		}
-		return printList(streams.Out, []string{"key", "products", "added", "state"}, rows)
+		o.add(l)
+		return err
 	})
-	jsonFlag(c, &asJSON)
-	return c
 }
 
 func keyRevoke(streams IO) *cobra.Command {
@@ -173,11 +157,7 @@ same name, or the file of the public key.`,
 		if err != nil {
 			return err
 		}
-		if err := s.RevokeKey(ctx, k.Key, time.Now()); err != nil {
-			return err
-		}
-		fmt.Fprintf(streams.Err, "revoked key %s\n", k.ID())
-		return nil
+		return streams.done(s.RevokeKey(ctx, k.Key, time.Now()), "revoked key %s", k.ID())
 	})
 }
 

@@ -21,15 +21,12 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	}
 	below := strings.TrimPrefix(cmd.CommandPath()+" ", cmd.Root().Name()+" ")
 	err := fmt.Errorf("unknown command %q", below+args[0])
-	var names []string
 	for _, c := range cmd.Commands() {
-		if c.IsAvailableCommand() {
-			names = append(names, c.Name())
-			if slices.Contains(c.SuggestFor, args[0]) {
-				return fmt.Errorf("%w: did you mean %q?", err, below+c.Name())
-			}
+		if c.IsAvailableCommand() && slices.Contains(c.SuggestFor, args[0]) {
+			return fmt.Errorf("%w: did you mean %q?", err, below+c.Name())
 		}
 	}
+	names := namesBelow(cmd)
 	if name := printable.Nearest(args[0], names); name != "" {
 		return fmt.Errorf("%w: did you mean %q?", err, below+name)
 	}
@@ -46,12 +43,7 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 // manual, with what is probably meant, or the topics that mention it.
 func unknownTopic(root *cobra.Command, word string) error {
 	err := fmt.Errorf("unknown command or topic %q", word)
-	var names []string
-	for _, c := range root.Commands() {
-		if c.IsAvailableCommand() {
-			names = append(names, c.Name())
-		}
-	}
+	names := namesBelow(root)
 	for _, t := range manual.Topics() {
 		names = append(names, t.Name)
 	}
@@ -78,6 +70,16 @@ func refuseHelp(root *cobra.Command, args []string) (*cobra.Command, error) {
 		err = unknownCommand(cmd, rest)
 	}
 	return cmd, err
+}
+
+// namesBelow returns the names of the commands that a command holds.
+func namesBelow(cmd *cobra.Command) (names []string) {
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	return names
 }
 
 // commandsNamed returns all commands with a name.
@@ -107,11 +109,5 @@ func unknownFlag(cmd *cobra.Command, err error) error {
 	if !cmd.HasSubCommands() {
 		return err
 	}
-	names = nil
-	for _, c := range cmd.Commands() {
-		if c.IsAvailableCommand() {
-			names = append(names, c.Name())
-		}
-	}
-	return fmt.Errorf("%w: flags follow a command, one of %s", err, strings.Join(names, ", "))
+	return fmt.Errorf("%w: flags follow a command, one of %s", err, strings.Join(namesBelow(cmd), ", "))
 }

@@ -40,22 +40,17 @@ product also answers the clients of GitHub's API.`,
 			for _, d := range server.Dialects(dialect.BuiltIn()) {
 				hosts[d.Name] = d.Hosts
 			}
-			var rows [][]string
-			var presets []listedPreset
+			l := &list{name: "presets", heads: []string{"name", "dialects", "hosts", "repository"}, omitted: []string{"repository"}}
 			for _, p := range catalog.Presets() {
 				all := jsonWords(p.Hosts)
 				for name := range strings.FieldsSeq(p.Dialects) {
 					all = append(all, hosts[name]...)
 				}
-				presets = append(presets, listedPreset{p.Name, p.Title, p.Repo, jsonWords(p.Dialects), slices.Compact(all)})
-				rows = append(rows, []string{p.Name, p.Dialects, strings.Join(slices.Compact(all), " "), p.Repo})
+				all = slices.Compact(all)
+				l.item(listedPreset{p.Name, p.Title, p.Repo, jsonWords(p.Dialects), all})
+				l.row(p.Name, p.Dialects, strings.Join(all, " "), p.Repo)
 			}
-			if asJSON {
-				return printJSON(streams, struct {
-					Presets []listedPreset `json:"presets"`
-				}{presets})
-			}
-			return printList(streams.Out, []string{"name", "dialects", "hosts", "repository"}, rows, "repository")
+			return newOutput(streams, asJSON).add(l).write()
 		},
 	}
 	jsonFlag(c, &asJSON)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -133,19 +134,14 @@ func productSet(streams IO) *cobra.Command {
 			return err
 		}
 		fmt.Fprintf(streams.Err, "changed product %s\n", args[0])
-		for _, name := range []string{"hosts", "dialects"} {
-			if _, ok := patch[name]; ok {
-				if err := printDialectHints(ctx, s, args[0], streams.Err); err != nil {
-					return err
-				}
-				break
+		changes := func(field string) bool { _, ok := patch[field]; return ok }
+		if changes("hosts") || changes("dialects") {
+			if err := printDialectHints(ctx, s, args[0], streams.Err); err != nil {
+				return err
 			}
 		}
-		_, checkFiles := patch["file"]
-		for _, name := range []string{"file", "tag_prefixes", "release_suffix", "match", "min_age", "require_files"} {
-			if _, ok := patch[name]; ok { // it changes what is offered
-				return printProductHints(ctx, s, args[0], checkFiles, streams.Err)
-			}
+		if slices.ContainsFunc([]string{"file", "tag_prefixes", "release_suffix", "match", "min_age", "require_files"}, changes) { // what is offered
+			return printProductHints(ctx, s, args[0], changes("file"), streams.Err)
 		}
 		return nil
 	})
@@ -169,39 +165,29 @@ func setProduct(ctx context.Context, s *db.Store, name string, patch func(catalo
 
 func productShow(streams IO) *cobra.Command {
 	var staleAfter time.Duration
-	var asJSON bool
-	c := existingStoreCommand(&cobra.Command{
+	c := showCommand(streams, &cobra.Command{
 		Use:     "show NAME",
 		Short:   "Show the settings of a product, and what it offers.",
 		Example: "  relcheck product show myapp",
-	}, func(ctx context.Context, s *db.Store, args []string) error {
+	}, func(ctx context.Context, s *db.Store, args []string, o *output) error {
 		p, ranked, err := rankedReleases(ctx, s, args[0])
 		if err != nil {
 			return err
 		}
-		if asJSON {
-			return printJSON(streams, server.ProductDocument(*p, unranked(ranked), time.Now(), staleAfter))
-		}
-		var rows [][]string
+		o.value = server.ProductDocument(*p, unranked(ranked), time.Now(), staleAfter)
+		settings := &list{heads: []string{"setting", "value"}}
 		for _, name := range catalog.ProductFields {
-			if value := p.Field(name); name != "channels" {
-				rows = append(rows, []string{flagOf(name), value})
+			if name != "channels" {
+				settings.row(flagOf(name), p.Field(name))
 			}
 		}
-		if err := printList(streams.Out, []string{"setting", "value"}, rows); err != nil {
-			return err
-		}
-		fmt.Fprintln(streams.Out)
-		if err := printChannels(streams, p, ranked); err != nil {
-			return err
-		}
-		if err := printFreshness(streams, p, staleAfter); err != nil {
-			return err
-		}
-		return printDialectHints(ctx, s, args[0], streams.Err)
+		o.add(settings, channelsOf(p, ranked))
+		addFreshness(o, p, staleAfter)
+		all, err := s.Products(ctx)
+		o.notes = append(o.notes, server.DialectHints(p.Name, all)...)
+		return err
 	})
 	staleFlag(c, &staleAfter)
-	jsonFlag(c, &asJSON)
 	return c
 }
 
@@ -213,10 +199,9 @@ func unranked(ranked []*catalog.Ranked) (all []catalog.Release) {
 	return all
 }
 
-// printFreshness prints when each upstream was synced.
-func printFreshness(streams IO, p *catalog.Product, staleAfter time.Duration) error {
-	var rows [][]string
-	var failures []string
+// addFreshness adds when each upstream was synced.
+func addFreshness(o *output, p *catalog.Product, staleAfter time.Duration) {
+	l := &list{heads: []string{"upstream", "synced", "latest there", "state"}}
 	for _, f := range p.Freshness(time.Now(), staleAfter) {
 		state := "ok"
 		switch {
@@ -225,20 +210,14 @@ func printFreshness(streams IO, p *catalog.Product, staleAfter time.Duration) er
 		case f.Error != "":
 			state = "failed"
 		}
-		rows = append(rows, []string{f.Upstream, f.Ago(), f.Latest, state})
+		l.row(f.Upstream, f.Ago(), f.Latest, state)
 		if f.Error != "" {
-			failures = append(failures, fmt.Sprintf("the last sync with %s failed: %s", f.Upstream, f.Error))
+			o.notes = append(o.notes, masked(fmt.Sprintf("the last sync with %s failed: %s", f.Upstream, f.Error)))
 		}
 	}
-	if len(rows) == 0 {
-		return nil
+	if len(l.rows) > 0 {
+		o.add(l)
 	}
-	fmt.Fprintln(streams.Out)
-	err := printList(streams.Out, []string{"upstream", "synced", "latest there", "state"}, rows)
-	for _, failure := range failures {
-		fmt.Fprintln(streams.Err, masked(failure))
-	}
-	return err
 }
 
 // flagError returns an error of a field as a usage error that names its flag.
@@ -255,20 +234,16 @@ func flagError(err error) error {
 
 func productList(streams IO) *cobra.Command {
 	var staleAfter time.Duration
-	var asJSON bool
-	c := existingStoreCommand(&cobra.Command{
+	c := showCommand(streams, &cobra.Command{
 		Use:     "list",
 		Short:   "List products. relcheck product show prints all settings of one.",
 		Example: `  relcheck product list`,
-	}, func(ctx context.Context, s *db.Store, _ []string) error {
+	}, func(ctx context.Context, s *db.Store, _ []string, o *output) error {
 		products, err := s.Products(ctx)
 		if err != nil {
 			return err
 		}
-		if asJSON {
-			return printProducts(ctx, s, products, staleAfter, streams)
-		}
-		var rows [][]string
+		l := &list{name: "products", heads: []string{"name", "title", "repository", "synced"}}
 		for _, p := range products {
 			synced := ""
 			if f := catalog.Oldest(p.Freshness(time.Now(), staleAfter)); f != nil {
@@ -276,28 +251,20 @@ func productList(streams IO) *cobra.Command {
 					synced += " (stale)"
 				}
 			}
-			rows = append(rows, []string{p.Name, p.Title, p.Repo, synced})
+			l.row(p.Name, p.Title, p.Repo, synced)
+			if o.asJSON { // only then are the releases needed
+				releases, err := s.Releases(ctx, p.Name)
+				if err != nil {
+					return err
+				}
+				l.item(server.ProductDocument(p, releases, time.Now(), staleAfter))
+			}
 		}
-		return printList(streams.Out, []string{"name", "title", "repository", "synced"}, rows)
+		o.add(l)
+		return nil
 	})
 	staleFlag(c, &staleAfter)
-	jsonFlag(c, &asJSON)
 	return c
-}
-
-// printProducts prints products as JSON.
-func printProducts(ctx context.Context, s *db.Store, products []catalog.Product, staleAfter time.Duration, streams IO) error {
-	list := struct {
-		Products []any `json:"products"`
-	}{[]any{}}
-	for _, p := range products {
-		releases, err := s.Releases(ctx, p.Name)
-		if err != nil {
-			return err
-		}
-		list.Products = append(list.Products, server.ProductDocument(p, releases, time.Now(), staleAfter))
-	}
-	return printJSON(streams, list)
 }
 
 func productRemove(streams IO) *cobra.Command {
@@ -311,10 +278,7 @@ func productRemove(streams IO) *cobra.Command {
 		if errors.Is(err, db.ErrInUse) {
 			return fmt.Errorf("%w: add --with-reports to remove them", err)
 		}
-		if err == nil {
-			fmt.Fprintf(streams.Err, "removed product %s\n", args[0])
-		}
-		return err
+		return streams.done(err, "removed product %s", args[0])
 	})
 	c.Flags().BoolVar(&yes, "with-reports", false, "also remove the product's reports and statistics")
 	return c

@@ -24,7 +24,9 @@ func releaseCommand(streams IO) *cobra.Command {
   relcheck release import opa releases.json
   relcheck release sync opa
   relcheck release list opa`,
-		releaseAdd(streams), releaseList(streams), releaseShow(streams), releaseWithdraw(streams), releaseRestore(streams), releaseReset(streams),
+		releaseAdd(streams), releaseList(streams), releaseShow(streams),
+		withdrawal(streams, "withdraw", "withdrew", "Stop offering a release.", true),
+		withdrawal(streams, "restore", "restored", "Offer a withdrawn or retracted release again.", false), releaseReset(streams),
 		releaseImport(streams), releaseSync(streams), releaseExport(streams))
 }
 
@@ -149,68 +151,43 @@ func open(name string, in io.Reader) (io.ReadCloser, error) {
 }
 
 func releaseList(streams IO) *cobra.Command {
-	var asJSON bool
-	c := existingStoreCommand(&cobra.Command{
+	return showCommand(streams, &cobra.Command{
 		Use:     "list PRODUCT",
 		Short:   "List the releases of a product, newest first.",
 		Example: `  relcheck release list opa`,
-	}, func(ctx context.Context, s *db.Store, args []string) error {
-		product, err := s.Product(ctx, args[0])
+	}, func(ctx context.Context, s *db.Store, args []string, o *output) error {
+		p, ranked, err := rankedReleases(ctx, s, args[0])
 		if err != nil {
 			return err
 		}
-		releases, err := s.Releases(ctx, args[0])
-		if err != nil {
-			return err
+		if o.asJSON {
+			o.value = server.ReleaseList(*p, unranked(ranked), time.Now())
+			return nil
 		}
-		if asJSON {
-			return printJSON(streams, server.ReleaseList(product, releases, time.Now()))
+		l := &list{heads: []string{"tag", "date", "files", "state"}, none: fmt.Sprintf("product %s has no releases: add them with %s", p.Name, p.AddCommands())}
+		allowed, now := p.Range(), time.Now()
+		offer := p.Offer(ranked, nil, now)
+		for _, r := range ranked {
+			date := ""
+			if !r.Date.IsZero() {
+				date = r.Date.UTC().Format(time.DateOnly)
+			}
+			state := p.NotOffered(r, allowed, now)
+			if r == offer.Latest {
+				state = "latest"
+			}
+			l.row(r.Tag, date, strconv.Itoa(len(r.Files)), state)
 		}
-		return printReleases(streams, &product, releases)
-	})
-	jsonFlag(c, &asJSON)
-	return c
-}
-
-func printReleases(streams IO, p *catalog.Product, releases []catalog.Release) error {
-	if len(releases) == 0 {
-		fmt.Fprintf(streams.Err, "product %s has no releases: add them with %s\n", p.Name, p.AddCommands())
+		o.add(l)
+		o.notes = append(o.notes, p.Hints(ranked, &offer)...)
 		return nil
-	}
-	ranked := p.Rank(releases)
-	allowed, now := p.Range(), time.Now()
-	offer := p.Offer(ranked, nil, now)
-	var rows [][]string
-	for _, r := range ranked {
-		date := ""
-		if !r.Date.IsZero() {
-			date = r.Date.UTC().Format(time.DateOnly)
-		}
-		state := p.NotOffered(r, allowed, now)
-		if r == offer.Latest {
-			state = "latest"
-		}
-		rows = append(rows, []string{r.Tag, date, strconv.Itoa(len(r.Files)), state})
-	}
-	if err := printList(streams.Out, []string{"tag", "date", "files", "state"}, rows); err != nil {
-		return err
-	}
-	printLines(streams.Err, p.Hints(ranked, &offer))
-	return nil
+	})
 }
 
 func printLines(w io.Writer, lines []string) {
 	for _, line := range lines {
 		fmt.Fprintln(w, line)
 	}
-}
-
-func releaseWithdraw(streams IO) *cobra.Command {
-	return withdrawal(streams, "withdraw", "withdrew", "Stop offering a release.", true)
-}
-
-func releaseRestore(streams IO) *cobra.Command {
-	return withdrawal(streams, "restore", "restored", "Offer a withdrawn or retracted release again.", false)
 }
 
 func withdrawal(streams IO, verb, done, short string, withdrawn bool) *cobra.Command {
@@ -220,16 +197,11 @@ func withdrawal(streams IO, verb, done, short string, withdrawn bool) *cobra.Com
 		Example: "  relcheck release " + verb + " opa v1.22.2",
 	}, func(ctx context.Context, s *db.Store, args []string) error {
 		r, outcome, err := s.Withdraw(ctx, args[0], args[1], withdrawn)
-		switch {
-		case err != nil:
-			return err
-		case outcome == catalog.Unchanged:
+		if outcome == catalog.Unchanged {
 			state := map[bool]string{true: "already withdrawn", false: "not withdrawn"}[withdrawn]
-			fmt.Fprintf(streams.Err, "nothing to %s: release %s of %s is %s\n", verb, r.Tag, args[0], state)
-		default:
-			fmt.Fprintf(streams.Err, "%s release %s of %s\n", done, r.Tag, args[0])
+			return streams.done(err, "nothing to %s: release %s of %s is %s", verb, r.Tag, args[0], state)
 		}
-		return nil
+		return streams.done(err, "%s release %s of %s", done, r.Tag, args[0])
 	})
 }
 
@@ -240,14 +212,9 @@ func releaseReset(streams IO) *cobra.Command {
 		Example: "  relcheck release reset opa v1.22.2",
 	}, func(ctx context.Context, s *db.Store, args []string) error {
 		r, removed, err := s.ResetRelease(ctx, args[0], args[1])
-		switch {
-		case err != nil:
-			return err
-		case removed:
-			fmt.Fprintf(streams.Err, "removed release %s of %s, which upstream does not list\n", r.Tag, args[0])
-		default:
-			fmt.Fprintf(streams.Err, "release %s of %s is as upstream lists it\n", r.Tag, args[0])
+		if removed {
+			return streams.done(err, "removed release %s of %s, which upstream does not list", r.Tag, args[0])
 		}
-		return nil
+		return streams.done(err, "release %s of %s is as upstream lists it", r.Tag, args[0])
 	})
 }

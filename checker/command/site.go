@@ -7,8 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"relcheck/checker/bundle"
-	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 )
 
@@ -37,54 +35,31 @@ type siteBundle struct {
 	Bundle    string  `json:"bundle"`
 }
 
-func printSites(sites []rollup.Site, streams IO) error {
-	list := struct {
-		Sites []listedSite `json:"sites"`
-	}{[]listedSite{}}
-	for _, site := range sites {
-		one := listedSite{site.Name, site.Store, bundle.TrustedKey{Key: site.Key}.ID(), []siteBundle{}}
-		for _, p := range site.Products {
-			one.Products = append(one.Products, siteBundle{p.Product, p.Through.String(), p.Threshold, jsonTime(p.Applied), p.Bundle})
-		}
-		list.Sites = append(list.Sites, one)
-	}
-	return printJSON(streams, list)
-}
-
 func siteList(streams IO) *cobra.Command {
-	var asJSON bool
-	c := existingStoreCommand(&cobra.Command{
+	return showCommand(streams, &cobra.Command{
 		Use:   "list",
 		Short: "List sites, with the last bundle of each product.",
 		Long: `List the sites whose counts were added with relcheck bundle apply, with the last bundle of
 each product. THROUGH is the last day of the counts. All counts are multiples of THRESHOLD.`,
 		Example: `  relcheck site list`,
-	}, func(ctx context.Context, s *db.Store, _ []string) error {
+	}, func(ctx context.Context, s *db.Store, _ []string, o *output) error {
 		sites, err := s.Sites(ctx)
-		if err != nil {
-			return err
-		}
-		if asJSON {
-			return printSites(sites, streams)
-		}
-		if len(sites) == 0 {
-			fmt.Fprintln(streams.Err, "there are no sites: apply a bundle of relcheck bundle counts")
-			return nil
-		}
-		var rows [][]string
+		l := &list{name: "sites", heads: []string{"site", "store", "key", "product", "through", "threshold", "applied", "bundle"},
+			none: "there are no sites: apply a bundle of relcheck bundle counts"}
 		for _, site := range sites {
-			key := db.TrustedKey{Key: site.Key}.ID()
+			key, products := db.TrustedKey{Key: site.Key}.ID(), []siteBundle{}
 			for _, p := range site.Products {
-				rows = append(rows, []string{site.Name, site.Store, key, p.Product, p.Through.String(), fmt.Sprint(p.Threshold), p.Applied.Format(time.DateTime), shortID(p.Bundle)})
+				products = append(products, siteBundle{p.Product, p.Through.String(), p.Threshold, jsonTime(p.Applied), p.Bundle})
+				l.row(site.Name, site.Store, key, p.Product, p.Through.String(), fmt.Sprint(p.Threshold), p.Applied.Format(time.DateTime), shortID(p.Bundle))
 			}
-			if len(site.Products) == 0 {
-				rows = append(rows, []string{site.Name, site.Store, key, "", "", "", "", ""})
+			if len(products) == 0 {
+				l.row(site.Name, site.Store, key, "", "", "", "", "")
 			}
+			l.item(listedSite{site.Name, site.Store, key, products})
 		}
-		return printList(streams.Out, []string{"site", "store", "key", "product", "through", "threshold", "applied", "bundle"}, rows)
+		o.add(l)
+		return err
 	})
-	jsonFlag(c, &asJSON)
-	return c
 }
 
 func siteRename(streams IO) *cobra.Command {
@@ -94,11 +69,7 @@ func siteRename(streams IO) *cobra.Command {
 		Long:    `Rename a site. It keeps the name when a later bundle of the same store is applied.`,
 		Example: `  relcheck site rename site-0a1b2c3d factory`,
 	}, func(ctx context.Context, s *db.Store, args []string) error {
-		if err := s.RenameSite(ctx, args[0], args[1]); err != nil {
-			return err
-		}
-		fmt.Fprintf(streams.Err, "renamed site %s to %s\n", args[0], args[1])
-		return nil
+		return streams.done(s.RenameSite(ctx, args[0], args[1]), "renamed site %s to %s", args[0], args[1])
 	})
 }
 
@@ -110,10 +81,6 @@ func siteRemove(streams IO) *cobra.Command {
 again. To prevent that, revoke its key with relcheck key revoke.`,
 		Example: `  relcheck site remove factory`,
 	}, func(ctx context.Context, s *db.Store, args []string) error {
-		if err := s.RemoveSite(ctx, args[0]); err != nil {
-			return err
-		}
-		fmt.Fprintf(streams.Err, "removed site %s\n", args[0])
-		return nil
+		return streams.done(s.RemoveSite(ctx, args[0]), "removed site %s", args[0])
 	})
 }

@@ -153,20 +153,16 @@ func (o *statsOptions) table() (string, error) {
 // view reads the statistics, and the base URL of the server, from the store.
 func (o *statsOptions) view(ctx context.Context, product string, q stats.Query, today rollup.Day) (v *stats.View, base string, err error) {
 	err = withExisting(ctx, o.db, func(s *db.Store) error {
-		p, err := s.Product(ctx, product)
+		p, ranked, err := rankedReleases(ctx, s, product)
 		if err != nil {
 			return err
 		}
 		s.Fold(ctx) // if no server does; on an error the statistics are older, and show their date
-		releases, err := s.Releases(ctx, product)
-		if err != nil {
-			return err
-		}
 		f, err := s.TotalsAt(ctx, product, q.Site, q.Range, q.Keeps(p.Scheme()))
 		if err != nil {
 			return err
 		}
-		v = stats.NewView(p, p.Rank(releases), q, f, today)
+		v = stats.NewView(*p, ranked, q, f, today)
 		more, err := s.Days(ctx, product, q.Site, v.SpreadDays(), q.Keeps(p.Scheme()))
 		if v.AddDays(more); err != nil {
 			return err

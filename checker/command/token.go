@@ -142,10 +142,7 @@ func linkToken(ctx context.Context, s *db.Store, name string, scope access.Scope
 		return *t, nil
 	}
 	t, _ := access.NewToken(name, scope, time.Now()) // its text is not needed
-	if err = s.AddToken(ctx, t); err == nil {
-		fmt.Fprintf(streams.Err, "added token %s (%s) with scope %s\n", t.ID, t.Name, t.Scope)
-	}
-	return t, err
+	return t, streams.done(s.AddToken(ctx, t), "added token %s (%s) with scope %s", t.ID, t.Name, t.Scope)
 }
 
 // listedToken is a token in JSON.
@@ -159,26 +156,13 @@ type listedToken struct {
 }
 
 func tokenList(streams IO) *cobra.Command {
-	var asJSON bool
-	c := existingStoreCommand(&cobra.Command{
+	return showCommand(streams, &cobra.Command{
 		Use:     "list",
 		Short:   "List tokens, without their secrets.",
 		Example: `  relcheck token list`,
-	}, func(ctx context.Context, s *db.Store, _ []string) error {
+	}, func(ctx context.Context, s *db.Store, _ []string, o *output) error {
 		tokens, err := s.Tokens(ctx)
-		if err != nil {
-			return err
-		}
-		if asJSON {
-			list := struct {
-				Tokens []listedToken `json:"tokens"`
-			}{[]listedToken{}}
-			for _, k := range tokens {
-				list.Tokens = append(list.Tokens, listedToken{k.ID, k.Name, k.Scope, jsonTime(k.Created), jsonTime(k.LastUsed), jsonTime(k.Revoked)})
-			}
-			return printJSON(streams, list)
-		}
-		var rows [][]string
+		l := &list{name: "tokens", heads: []string{"ID", "name", "scope", "created", "used", "state"}}
 		for _, k := range tokens {
 			used, state := "", "valid"
 			if !k.LastUsed.IsZero() { // in UTC
@@ -187,12 +171,12 @@ func tokenList(streams IO) *cobra.Command {
 			if !k.Revoked.IsZero() {
 				state = "revoked " + k.Revoked.Format(time.DateOnly)
 			}
-			rows = append(rows, []string{k.ID, k.Name, string(k.Scope), k.Created.Format(time.DateOnly), used, state})
+			l.item(listedToken{k.ID, k.Name, k.Scope, jsonTime(k.Created), jsonTime(k.LastUsed), jsonTime(k.Revoked)})
+			l.row(k.ID, k.Name, string(k.Scope), k.Created.Format(time.DateOnly), used, state)
 		}
-		return printList(streams.Out, []string{"ID", "name", "scope", "created", "used", "state"}, rows)
+		o.add(l)
+		return err
 	})
-	jsonFlag(c, &asJSON)
-	return c
 }
 
 func tokenRevoke(streams IO) *cobra.Command {
@@ -210,10 +194,6 @@ within seconds. ID is shown by relcheck token list.`,
 		if !access.IsTokenID(id) {
 			return usageError("%q is not the ID of a token: enter the ID that relcheck token list prints", args[0])
 		}
-		if err := s.RevokeToken(ctx, id, time.Now()); err != nil {
-			return err
-		}
-		fmt.Fprintf(streams.Err, "revoked token %s\n", id)
-		return nil
+		return streams.done(s.RevokeToken(ctx, id, time.Now()), "revoked token %s", id)
 	})
 }
