@@ -66,7 +66,7 @@ func (s *Store) MakePublicWeek(ctx context.Context, product int64, week rollup.D
 }
 
 func readNetworkCounts(ctx context.Context, tx *sql.Tx, product int64, week rollup.Day) (*public.Week, error) {
-	w := &public.Week{First: week, Counts: map[int64]public.Cells{}}
+	w := &public.Week{First: week}
 	var err error
 	w.Runs, err = query(ctx, tx, func(rows *sql.Rows) (r public.Run, err error) {
 		err = rows.Scan(&r.Day, &r.ID, &r.Seconds)
@@ -75,18 +75,16 @@ func readNetworkCounts(ctx context.Context, tx *sql.Tx, product int64, week roll
 	if err != nil {
 		return nil, err
 	}
-	err = eachRow(ctx, tx, func(rows *sql.Rows) error {
-		var process int64
-		var text string
+	w.Counts, err = queryMap(ctx, tx, func(rows *sql.Rows) (process int64, cells public.Cells, err error) {
+		var text []byte
 		if err := rows.Scan(&process, &text); err != nil {
-			return err
+			return 0, cells, err
 		}
-		cells := public.NewCells()
-		if err := json.Unmarshal([]byte(text), &cells); err != nil {
-			return fmt.Errorf("counts of networks: %w", err)
+		cells = public.NewCells()
+		if err = json.Unmarshal(text, &cells); err != nil {
+			err = fmt.Errorf("counts of networks: %w", err)
 		}
-		w.Counts[process] = cells
-		return nil
+		return process, cells, err
 	}, "SELECT process, cells FROM network_count WHERE product = $1 AND day >= $2 AND day < $3", product, week, week+7)
 	return w, err
 }
