@@ -110,7 +110,7 @@ func (im *bundleImport) commitPart(ctx context.Context, tx *sql.Tx, part *bundle
 
 // writePart makes staged rows of a product visible, and writes the changed ones.
 func (im *bundleImport) writePart(ctx context.Context, tx *sql.Tx, part *bundlePart) error {
-	err := im.writeHosted(ctx, tx, part.product.id, part.changedHosted, replaceHosted+"true")
+	err := im.writeHosted(ctx, tx, part.product.id, part.changedHosted, true, replaceHosted)
 	if err != nil {
 		return err
 	}
