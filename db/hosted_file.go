@@ -33,7 +33,12 @@ const replaceHosted = ` ON CONFLICT (product, tag, name) DO UPDATE SET url = exc
 	verified = excluded.verified, fetched = excluded.fetched, damaged = excluded.damaged, staged = excluded.staged`
 
 // timeOf converts a stored time; 0 means unknown.
-func timeOf(at int64) time.Time { return moment(sql.NullInt64{Int64: at, Valid: at != 0}) }
+func timeOf(at int64) time.Time {
+	if at == 0 {
+		return time.Time{}
+	}
+	return time.Unix(at, 0).UTC()
+}
 
 // secondsOf converts a time to its stored form; 0 if it is zero.
 func secondsOf(t time.Time) int64 {

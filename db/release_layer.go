@@ -72,7 +72,7 @@ func readReleases(ctx context.Context, q querier, layers, files string, args ...
 	err = eachRow(ctx, q, func(rows *sql.Rows) error {
 		var key layerKey
 		var id int64
-		var created, published sql.NullInt64
+		var created, published *int64
 		l := new(catalog.Layer)
 		err := rows.Scan(&key.product, &key.tag, &key.source, &id, &l.Title, &l.Notes, &created, &published, &l.Prerelease, &l.Withdrawn, &l.Reason, &l.List, &l.Gone)
 		if err != nil {
@@ -95,12 +95,11 @@ func readReleases(ctx context.Context, q querier, layers, files string, args ...
 	return all, err
 }
 
-func optionalTime(at sql.NullInt64) *time.Time {
-	if !at.Valid {
+func optionalTime(at *int64) *time.Time {
+	if at == nil {
 		return nil
 	}
-	t := moment(at)
-	return &t
+	return new(time.Unix(*at, 0).UTC())
 }
 
 const fileColumns = `file_layer.product, file_layer.tag, file_layer.layer, file_layer.name, file_layer.os, file_layer.arch, file_layer.id,
@@ -266,9 +265,9 @@ func (s *Store) writeFiles(ctx context.Context, tx *sql.Tx, rows []storedLayer) 
 	return files.flush(ctx)
 }
 
-func unixTime(t *time.Time) sql.NullInt64 {
+func unixTime(t *time.Time) *int64 {
 	if t == nil {
-		return sql.NullInt64{}
+		return nil
 	}
-	return sql.NullInt64{Int64: t.Unix(), Valid: true}
+	return new(t.Unix())
 }
