@@ -23,16 +23,9 @@ func (s *Store) AddNetworkCounts(ctx context.Context, r public.Run, changed map[
 			if err == nil {
 				text, err = json.Marshal(cells)
 			}
-			var exists bool
 			if err == nil {
-				exists, err = queryValue[bool](ctx, tx, "SELECT EXISTS (SELECT 1 FROM product WHERE id = $1 AND name IS NOT NULL)", product)
-			}
-			if err == nil && exists {
-				_, err = tx.ExecContext(ctx, `INSERT INTO network_count (product, day, process, cells) VALUES ($1, $2, $3, $4)
+				_, err = tx.ExecContext(ctx, `INSERT INTO network_count (product, day, process, cells) SELECT id, $2, $3, $4 FROM product WHERE id = $1 AND name IS NOT NULL
 					ON CONFLICT (product, day, process) DO UPDATE SET cells = excluded.cells`, product, r.Day, r.ID, string(text))
-			}
-			if err != nil {
-				return err
 			}
 		}
 		return err
