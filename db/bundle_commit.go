@@ -26,7 +26,7 @@ func (im *bundleImport) commit(ctx context.Context) (results []BundleResult, err
 		results, moved = nil, nil
 		state, err := readCatalogState(ctx, tx)
 		if err == nil {
-			err = im.checkTrust(ctx, tx, im.bundle, false, productNamesOf(im.products))
+			err = im.checkTrust(ctx, tx, im.bundle, false, mapped(im.products, func(p *BundleProduct) string { return p.Product.Name }))
 		}
 		for _, part := range im.parts {
 			same := true

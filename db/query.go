@@ -44,6 +44,15 @@ func scanValue[T any](rows *sql.Rows) (v T, err error) {
 	return v, err
 }
 
+// mapped returns the results of f for all elements of a list.
+func mapped[T, U any](all []T, f func(T) U) []U {
+	results := make([]U, len(all))
+	for i, v := range all {
+		results[i] = f(v)
+	}
+	return results
+}
+
 // queryMap returns the results of scan by key. Of rows with the same key, the last one counts.
 func queryMap[K comparable, V any](ctx context.Context, q querier, scan func(*sql.Rows) (K, V, error), text string, args ...any) (map[K]V, error) {
 	all := map[K]V{}

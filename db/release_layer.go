@@ -174,12 +174,8 @@ func (s *Store) writeLayers(ctx context.Context, tx *sql.Tx, rows []storedLayer,
 	if err := layers.flush(ctx); err != nil {
 		return err
 	}
-	tags := make([]string, len(rows))
-	for i, r := range rows {
-		tags[i] = r.tag
-	}
 	if revision >= 0 { // a reader of changed rows needs both layers of a release
-		in, list := s.inList("$3", tags)
+		in, list := s.inList("$3", mapped(rows, func(r storedLayer) string { return r.tag }))
 		if _, err := tx.ExecContext(ctx, "UPDATE release_layer SET revision = $1 WHERE product = $2 AND revision <> -1 AND tag "+in, revision, rows[0].product, list); err != nil {
 			return err
 		}
