@@ -40,13 +40,6 @@ type BundleProduct struct {
 	Text func(BundleRelease) (*string, error)
 }
 
-func productNamesOf(products []*BundleProduct) (names []string) {
-	for _, p := range products {
-		names = append(names, p.Product.Name)
-	}
-	return names
-}
-
 // BundleRelease is a release in a bundle.
 type BundleRelease struct {
 	Tag    string

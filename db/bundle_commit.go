@@ -26,7 +26,7 @@ func (im *bundleImport) commit(ctx context.Context) (results []BundleResult, err
 		results, moved = nil, nil
 		state, err := readCatalogState(ctx, tx)
 		if err == nil {
-			err = im.checkTrust(ctx, tx, im.bundle, false, productNamesOf(im.products))
+			err = im.checkTrust(ctx, tx, im.bundle, false, mapped(im.products, func(p *BundleProduct) string { return p.Product.Name }))
 		}
 		for _, part := range im.parts {
 			same := true
@@ -88,8 +88,10 @@ func (im *bundleImport) commitPart(ctx context.Context, tx *sql.Tx, part *bundle
 	if part.repeated(im.bundle) {
 		return nil
 	}
-	if part.isNew {
-		err = im.commitProduct(ctx, tx, part.product)
+	if p := part.product; part.isNew {
+		err = im.addChecked(ctx, tx, p.Product, func() (id int64, err error) {
+			return p.id, requireUpdate(ctx, tx, errStageLost, "UPDATE product SET name = $2 WHERE id = $1 AND name IS NULL", p.id, p.Name)
+		})
 	}
 	if err == nil {
 		err = im.writePart(ctx, tx, part)
@@ -110,7 +112,7 @@ func (im *bundleImport) commitPart(ctx context.Context, tx *sql.Tx, part *bundle
 
 // writePart makes staged rows of a product visible, and writes the changed ones.
 func (im *bundleImport) writePart(ctx context.Context, tx *sql.Tx, part *bundlePart) error {
-	err := im.writeHosted(ctx, tx, part.product.id, part.changedHosted, replaceHosted+"true")
+	err := im.writeHosted(ctx, tx, part.product.id, part.changedHosted, true, replaceHosted)
 	if err != nil {
 		return err
 	}
@@ -135,24 +137,6 @@ func (im *bundleImport) writePart(ctx context.Context, tx *sql.Tx, part *bundleP
 	}
 	if err == nil {
 		err = forgetSyncs(ctx, tx, part.product.id)
-	}
-	return err
-}
-
-// commitProduct makes a new product visible, without its releases.
-func (im *bundleImport) commitProduct(ctx context.Context, tx *sql.Tx, p product) error {
-	err := checkRepo(ctx, tx, p.Product)
-	if err == nil {
-		err = checkCount(ctx, tx, "SELECT count(name) FROM product", 1, catalog.MaxProducts, "products")
-	}
-	if err == nil {
-		err = requireUpdate(ctx, tx, errStageLost, "UPDATE product SET name = $2 WHERE id = $1 AND name IS NULL", p.id, p.Name)
-	}
-	if err == nil {
-		_, err = countChange(ctx, tx, p.id)
-	}
-	if err == nil {
-		err = im.audit(ctx, tx, access.ProductAdded, p.Name, "")
 	}
 	return err
 }

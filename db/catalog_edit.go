@@ -175,13 +175,19 @@ func (s *Store) addProduct(ctx context.Context, tx *sql.Tx, p catalog.Product) e
 	case !errors.Is(err, ErrNotFound):
 		return err
 	}
+	return s.addChecked(ctx, tx, p, func() (id int64, err error) { return insertProduct(ctx, tx, p) })
+}
+
+// addChecked adds a product with add, which returns its ID, unless the repository belongs to
+// another one or there are too many.
+func (s *Store) addChecked(ctx context.Context, tx *sql.Tx, p catalog.Product, add func() (id int64, err error)) error {
 	if err := checkRepo(ctx, tx, p); err != nil {
 		return err
 	}
 	if err := checkCount(ctx, tx, "SELECT count(name) FROM product", 1, catalog.MaxProducts, "products"); err != nil {
 		return err
 	}
-	id, err := insertProduct(ctx, tx, p)
+	id, err := add()
 	if err == nil {
 		_, err = countChange(ctx, tx, id)
 	}

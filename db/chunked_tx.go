@@ -42,27 +42,37 @@ func (s *Store) chunk(ctx context.Context, f func(tx *sql.Tx, enough func() bool
 	return err
 }
 
-// deleteInChunks runs statements that each delete a page of rows, one after the other,
-// each until it deletes none.
-func (s *Store) deleteInChunks(ctx context.Context, product int64, statements ...string) error {
-	for len(statements) > 0 {
-		left := statements
-		err := s.chunk(ctx, func(tx *sql.Tx, enough func() bool) error {
-			for left = statements; len(left) > 0 && !enough(); {
-				n, err := update(ctx, tx, left[0], product)
-				if err != nil {
-					return err
-				}
-				if n == 0 {
-					left = left[1:]
-				}
+// inChunks runs the steps of a long change, 0 to n-1, in the transactions of [Store.chunk],
+// which also keep a stage unless it is nil. run runs a step and returns the next one, which
+// may be the same again.
+func (s *Store) inChunks(ctx context.Context, st *stage, n int, run func(tx *sql.Tx, step int) (next int, err error)) error {
+	for step := 0; step < n; {
+		var next int
+		err := s.chunk(ctx, func(tx *sql.Tx, enough func() bool) (err error) {
+			if st != nil {
+				err = st.renew(ctx, tx)
 			}
-			return nil
+			for next = step; err == nil && next < n && !enough(); {
+				next, err = run(tx, next)
+			}
+			return err
 		})
 		if err != nil {
 			return err
 		}
-		statements = left
+		step = next
 	}
 	return nil
+}
+
+// deleteInChunks runs statements that each delete a page of rows, one after the other,
+// each until it deletes none.
+func (s *Store) deleteInChunks(ctx context.Context, product int64, statements ...string) error {
+	return s.inChunks(ctx, nil, len(statements), func(tx *sql.Tx, i int) (int, error) {
+		n, err := update(ctx, tx, statements[i], product)
+		if n == 0 {
+			i++
+		}
+		return i, err
+	})
 }

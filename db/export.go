@@ -79,12 +79,8 @@ func (s *Store) logPage(ctx context.Context, product, after, before int64, since
 	return query(ctx, s.read, func(rows *sql.Rows) (r logRow, err error) {
 		var at int64
 		var id []byte
-		var heap sql.NullInt64
-		err = rows.Scan(&r.seq, &at, &r.Version, &r.Platform.OS, &r.Platform.Arch, &id, &heap)
+		err = rows.Scan(&r.seq, &at, &r.Version, &r.Platform.OS, &r.Platform.Arch, &id, &r.HeapUsageBytes)
 		r.At = time.Unix(at, 0).UTC()
-		if heap.Valid {
-			r.HeapUsageBytes = &heap.Int64
-		}
 		if err == nil {
 			r.ID, err = uuid.FromBytes(id)
 		}

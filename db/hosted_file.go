@@ -29,19 +29,16 @@ func scanHosted(rows *sql.Rows) (key releaseKey, f catalog.HostedFile, err error
 	return key, f, err
 }
 
-const (
-	insertHosted  = "INSERT INTO hosted_file (product, tag, name, url, sha256, sha512, size, verified, fetched, damaged, staged) VALUES "
-	replaceHosted = ` ON CONFLICT (product, tag, name) DO UPDATE SET url = excluded.url, sha256 = excluded.sha256, sha512 = excluded.sha512, size = excluded.size,
-		verified = excluded.verified, fetched = excluded.fetched, damaged = excluded.damaged, staged = `
-)
-
-// hostedValues returns the values of a row for insertHosted.
-func hostedValues(key releaseKey, f *catalog.HostedFile, staged bool) []any {
-	return []any{key.product, key.tag, f.Name, f.URL, f.SHA256, f.SHA512, f.Size, f.Verified, secondsOf(f.Fetched), secondsOf(f.Damaged), staged}
-}
+const replaceHosted = ` ON CONFLICT (product, tag, name) DO UPDATE SET url = excluded.url, sha256 = excluded.sha256, sha512 = excluded.sha512, size = excluded.size,
+	verified = excluded.verified, fetched = excluded.fetched, damaged = excluded.damaged, staged = excluded.staged`
 
 // timeOf converts a stored time; 0 means unknown.
-func timeOf(at int64) time.Time { return moment(sql.NullInt64{Int64: at, Valid: at != 0}) }
+func timeOf(at int64) time.Time {
+	if at == 0 {
+		return time.Time{}
+	}
+	return time.Unix(at, 0).UTC()
+}
 
 // secondsOf converts a time to its stored form; 0 if it is zero.
 func secondsOf(t time.Time) int64 {
@@ -93,12 +90,7 @@ func (s *Store) HostFile(ctx context.Context, product, tag string, f catalog.Hos
 		if err := deleteFrom(ctx, tx, []string{"hosted_file"}, "product = $1 AND tag = $2 AND url = $3 AND url <> '' AND name <> $4 AND NOT staged", key.product, key.tag, f.URL, f.Name); err != nil {
 			return "", "", err
 		}
-		rows := newInserter(tx, s.numbered, insertHosted, replaceHosted+"false")
-		defer rows.close()
-		if err := rows.add(ctx, hostedValues(key, &f, false)...); err != nil {
-			return "", "", err
-		}
-		return access.FileHosted, f.Name, rows.flush(ctx)
+		return access.FileHosted, f.Name, s.writeHosted(ctx, tx, key.product, []hostedRow{{key.tag, f}}, false, replaceHosted)
 	})
 }
 

@@ -67,16 +67,17 @@ func (p *releaseImport) stageAll(ctx context.Context, st *stage) (staged bool, e
 // stageHosted stages new hosted files.
 func (p *releaseImport) stageHosted(ctx context.Context, st *stage) error {
 	return stageRows(ctx, p.Store, st, p.hosted.added, 100, func(tx *sql.Tx, page []hostedRow) error {
-		return p.writeHosted(ctx, tx, p.of.id, page, " ON CONFLICT (product, tag, name) DO NOTHING") // changed meanwhile
+		return p.writeHosted(ctx, tx, p.of.id, page, true, " ON CONFLICT (product, tag, name) DO NOTHING") // changed meanwhile
 	})
 }
 
-// writeHosted stages hosted files. then is the action for existing rows.
-func (s *Store) writeHosted(ctx context.Context, tx *sql.Tx, product int64, files []hostedRow, then string) error {
-	rows := newInserter(tx, s.numbered, insertHosted, then)
+// writeHosted stores hosted files. then is the action for existing rows.
+func (s *Store) writeHosted(ctx context.Context, tx *sql.Tx, product int64, files []hostedRow, staged bool, then string) error {
+	rows := newInserter(tx, s.numbered, "INSERT INTO hosted_file (product, tag, name, url, sha256, sha512, size, verified, fetched, damaged, staged) VALUES ", then)
 	defer rows.close()
 	for _, f := range files {
-		if err := rows.add(ctx, hostedValues(releaseKey{product, f.tag}, &f.HostedFile, true)...); err != nil {
+		err := rows.add(ctx, product, f.tag, f.Name, f.URL, f.SHA256, f.SHA512, f.Size, f.Verified, secondsOf(f.Fetched), secondsOf(f.Damaged), staged)
+		if err != nil {
 			return err
 		}
 	}

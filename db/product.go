@@ -29,11 +29,7 @@ func (s *Store) Products(ctx context.Context) ([]catalog.Product, error) {
 	if err == nil {
 		err = readSyncs(ctx, s.read, rows, "product.name IS NOT NULL")
 	}
-	all := make([]catalog.Product, len(rows))
-	for i, p := range rows {
-		all[i] = p.Product
-	}
-	return all, err
+	return mapped(rows, func(p product) catalog.Product { return p.Product }), err
 }
 
 // Product returns a product. The error wraps [ErrNotFound] if it does not exist.

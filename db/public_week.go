@@ -23,16 +23,9 @@ func (s *Store) AddNetworkCounts(ctx context.Context, r public.Run, changed map[
 			if err == nil {
 				text, err = json.Marshal(cells)
 			}
-			var exists bool
 			if err == nil {
-				exists, err = queryValue[bool](ctx, tx, "SELECT EXISTS (SELECT 1 FROM product WHERE id = $1 AND name IS NOT NULL)", product)
-			}
-			if err == nil && exists {
-				_, err = tx.ExecContext(ctx, `INSERT INTO network_count (product, day, process, cells) VALUES ($1, $2, $3, $4)
+				_, err = tx.ExecContext(ctx, `INSERT INTO network_count (product, day, process, cells) SELECT id, $2, $3, $4 FROM product WHERE id = $1 AND name IS NOT NULL
 					ON CONFLICT (product, day, process) DO UPDATE SET cells = excluded.cells`, product, r.Day, r.ID, string(text))
-			}
-			if err != nil {
-				return err
 			}
 		}
 		return err
@@ -66,7 +59,7 @@ func (s *Store) MakePublicWeek(ctx context.Context, product int64, week rollup.D
 }
 
 func readNetworkCounts(ctx context.Context, tx *sql.Tx, product int64, week rollup.Day) (*public.Week, error) {
-	w := &public.Week{First: week, Counts: map[int64]public.Cells{}}
+	w := &public.Week{First: week}
 	var err error
 	w.Runs, err = query(ctx, tx, func(rows *sql.Rows) (r public.Run, err error) {
 		err = rows.Scan(&r.Day, &r.ID, &r.Seconds)
@@ -75,18 +68,16 @@ func readNetworkCounts(ctx context.Context, tx *sql.Tx, product int64, week roll
 	if err != nil {
 		return nil, err
 	}
-	err = eachRow(ctx, tx, func(rows *sql.Rows) error {
-		var process int64
-		var text string
+	w.Counts, err = queryMap(ctx, tx, func(rows *sql.Rows) (process int64, cells public.Cells, err error) {
+		var text []byte
 		if err := rows.Scan(&process, &text); err != nil {
-			return err
+			return 0, cells, err
 		}
-		cells := public.NewCells()
-		if err := json.Unmarshal([]byte(text), &cells); err != nil {
-			return fmt.Errorf("counts of networks: %w", err)
+		cells = public.NewCells()
+		if err = json.Unmarshal(text, &cells); err != nil {
+			err = fmt.Errorf("counts of networks: %w", err)
 		}
-		w.Counts[process] = cells
-		return nil
+		return process, cells, err
 	}, "SELECT process, cells FROM network_count WHERE product = $1 AND day >= $2 AND day < $3", product, week, week+7)
 	return w, err
 }

@@ -44,14 +44,32 @@ func scanValue[T any](rows *sql.Rows) (v T, err error) {
 	return v, err
 }
 
+// mapped returns the results of f for all elements of a list.
+func mapped[T, U any](all []T, f func(T) U) []U {
+	results := make([]U, len(all))
+	for i, v := range all {
+		results[i] = f(v)
+	}
+	return results
+}
+
+// queryMap returns the results of scan by key. Of rows with the same key, the last one counts.
+func queryMap[K comparable, V any](ctx context.Context, q querier, scan func(*sql.Rows) (K, V, error), text string, args ...any) (map[K]V, error) {
+	all := map[K]V{}
+	err := eachRow(ctx, q, func(rows *sql.Rows) error {
+		key, v, err := scan(rows)
+		all[key] = v
+		return err
+	}, text, args...)
+	return all, err
+}
+
 // querySet returns the values of the rows of one column.
 func querySet[T comparable](ctx context.Context, q querier, text string, args ...any) (map[T]bool, error) {
-	set := map[T]bool{}
-	all, err := query(ctx, q, scanValue[T], text, args...)
-	for _, v := range all {
-		set[v] = true
-	}
-	return set, err
+	return queryMap(ctx, q, func(rows *sql.Rows) (v T, isIn bool, err error) {
+		err = rows.Scan(&v)
+		return v, true, err
+	}, text, args...)
 }
 
 // queryOne returns the first row of a query, or missing if there is none.

@@ -117,15 +117,11 @@ type bodyHash [sha256.Size]byte
 
 // readBodies returns the hashes of the release notes of releases that match a condition.
 func (p *releaseImport) readBodies(ctx context.Context, q querier, condition string, args ...any) (map[bodyKey]bodyHash, error) {
-	hashes := map[bodyKey]bodyHash{}
-	err := eachRow(ctx, q, func(rows *sql.Rows) error {
-		var key bodyKey
+	return queryMap(ctx, q, func(rows *sql.Rows) (key bodyKey, hash bodyHash, err error) {
 		var body sql.RawBytes
-		err := rows.Scan(&key.tag, &key.source, &body)
-		hashes[key] = sha256.Sum256(body)
-		return err
+		err = rows.Scan(&key.tag, &key.source, &body)
+		return key, sha256.Sum256(body), err
 	}, "SELECT tag, layer, body FROM release_layer WHERE "+condition+" AND body IS NOT NULL", args...)
-	return hashes, err
 }
 
 // comparison compares a list's entry for a release with the stored release.

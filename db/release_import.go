@@ -204,11 +204,7 @@ func (p *releaseImport) stage(ctx context.Context, st *stage, added []storedLaye
 
 // stagePage stages new releases that were not added meanwhile.
 func (p *releaseImport) stagePage(ctx context.Context, tx *sql.Tx, page []storedLayer) error {
-	tags := make([]string, len(page))
-	for i, r := range page {
-		tags[i] = r.tag
-	}
-	in, list := p.inList("$2", tags)
+	in, list := p.inList("$2", mapped(page, func(r storedLayer) string { return r.tag }))
 	existing, err := query(ctx, tx, scanValue[string], "SELECT tag FROM release_layer WHERE product = $1 AND tag "+in+" AND layer = 0 AND revision <> -1", p.of.id, list)
 	if err != nil {
 		return err

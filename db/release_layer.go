@@ -72,7 +72,7 @@ func readReleases(ctx context.Context, q querier, layers, files string, args ...
 	err = eachRow(ctx, q, func(rows *sql.Rows) error {
 		var key layerKey
 		var id int64
-		var created, published sql.NullInt64
+		var created, published *int64
 		l := new(catalog.Layer)
 		err := rows.Scan(&key.product, &key.tag, &key.source, &id, &l.Title, &l.Notes, &created, &published, &l.Prerelease, &l.Withdrawn, &l.Reason, &l.List, &l.Gone)
 		if err != nil {
@@ -95,12 +95,11 @@ func readReleases(ctx context.Context, q querier, layers, files string, args ...
 	return all, err
 }
 
-func optionalTime(at sql.NullInt64) *time.Time {
-	if !at.Valid {
+func optionalTime(at *int64) *time.Time {
+	if at == nil {
 		return nil
 	}
-	t := moment(at)
-	return &t
+	return new(time.Unix(*at, 0).UTC())
 }
 
 const fileColumns = `file_layer.product, file_layer.tag, file_layer.layer, file_layer.name, file_layer.os, file_layer.arch, file_layer.id,
@@ -175,12 +174,8 @@ func (s *Store) writeLayers(ctx context.Context, tx *sql.Tx, rows []storedLayer,
 	if err := layers.flush(ctx); err != nil {
 		return err
 	}
-	tags := make([]string, len(rows))
-	for i, r := range rows {
-		tags[i] = r.tag
-	}
 	if revision >= 0 { // a reader of changed rows needs both layers of a release
-		in, list := s.inList("$3", tags)
+		in, list := s.inList("$3", mapped(rows, func(r storedLayer) string { return r.tag }))
 		if _, err := tx.ExecContext(ctx, "UPDATE release_layer SET revision = $1 WHERE product = $2 AND revision <> -1 AND tag "+in, revision, rows[0].product, list); err != nil {
 			return err
 		}
@@ -266,9 +261,9 @@ func (s *Store) writeFiles(ctx context.Context, tx *sql.Tx, rows []storedLayer) 
 	return files.flush(ctx)
 }
 
-func unixTime(t *time.Time) sql.NullInt64 {
+func unixTime(t *time.Time) *int64 {
 	if t == nil {
-		return sql.NullInt64{}
+		return nil
 	}
-	return sql.NullInt64{Int64: t.Unix(), Valid: true}
+	return new(t.Unix())
 }

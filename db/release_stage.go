@@ -101,54 +101,30 @@ func (s *Store) abandonStage(ctx context.Context, st *stage) {
 // stageRows calls write with pages of rows, in transactions of a long change that keep the
 // stage.
 func stageRows[T any](ctx context.Context, s *Store, st *stage, rows []T, page int, write func(*sql.Tx, []T) error) error {
-	for len(rows) > 0 {
-		var left []T
-		err := s.chunk(ctx, func(tx *sql.Tx, enough func() bool) error {
-			err := st.renew(ctx, tx)
-			for left = rows; err == nil && len(left) > 0 && !enough(); {
-				n := min(len(left), page)
-				err = write(tx, left[:n])
-				left = left[n:]
-			}
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		rows = left
-	}
-	return nil
+	return s.inChunks(ctx, st, len(rows), func(tx *sql.Tx, i int) (int, error) {
+		end := min(i+page, len(rows))
+		return end, write(tx, rows[i:end])
+	})
 }
 
 // emptyStage removes the staged rows of a product.
 func (s *Store) emptyStage(ctx context.Context, st *stage, product int64) error {
-	more, err := queryValue[bool](ctx, s.read, `SELECT EXISTS (SELECT 1 FROM release_layer WHERE product = $1 AND revision = -1)
+	found, err := queryValue[bool](ctx, s.read, `SELECT EXISTS (SELECT 1 FROM release_layer WHERE product = $1 AND revision = -1)
 		OR EXISTS (SELECT 1 FROM hosted_file WHERE product = $1 AND staged)`, product)
-	if err != nil || !more {
+	if err != nil || !found {
 		return err
 	}
-	for more {
-		err := s.chunk(ctx, func(tx *sql.Tx, enough func() bool) error {
-			if err := st.renew(ctx, tx); err != nil {
-				return err
-			}
-			for more = true; more && !enough(); {
-				// In any order: sorting would read all of them for each page.
-				tags, err := query(ctx, tx, scanValue[string], "SELECT tag FROM release_layer WHERE product = $1 AND layer = 0 AND revision = -1 LIMIT 100", product)
-				if err != nil {
-					return err
-				}
-				in, list := s.inList("$2", tags)
-				if err := deleteFrom(ctx, tx, []string{"file_layer", "release_layer"}, "product = $1 AND layer = 0 AND tag "+in, product, list); err != nil {
-					return err
-				}
-				more = len(tags) > 0
-			}
-			return nil
-		})
-		if err != nil {
-			return err
+	err = s.inChunks(ctx, st, 1, func(tx *sql.Tx, _ int) (done int, err error) {
+		// In any order: sorting would read all of them for each page.
+		tags, err := query(ctx, tx, scanValue[string], "SELECT tag FROM release_layer WHERE product = $1 AND layer = 0 AND revision = -1 LIMIT 100", product)
+		if err != nil || len(tags) == 0 {
+			return 1, err
 		}
+		in, list := s.inList("$2", tags)
+		return 0, deleteFrom(ctx, tx, []string{"file_layer", "release_layer"}, "product = $1 AND layer = 0 AND tag "+in, product, list)
+	})
+	if err != nil {
+		return err
 	}
 	return s.deleteInChunks(ctx, product, "DELETE FROM hosted_file WHERE product = $1 AND staged AND tag IN (SELECT tag FROM hosted_file WHERE product = $1 AND staged LIMIT 100)")
 }

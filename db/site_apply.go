@@ -52,10 +52,7 @@ var errDryRun = errors.New("dry run")
 // sequence number of a product was applied before, [ErrNotFound] if a product does not
 // exist, and [ErrInUse] if another site has the name.
 func (s *Store) ApplyCounts(ctx context.Context, b SiteBundle, products []*CountedProduct) (results []CountsResult, err error) {
-	var names []string
-	for _, p := range products {
-		names = append(names, p.Name)
-	}
+	names := mapped(products, func(p *CountedProduct) string { return p.Name })
 	err = s.inLongChange(ctx, func(tx *sql.Tx) error {
 		results = nil
 		err := s.checkTrust(ctx, tx, b.Bundle, true, names)

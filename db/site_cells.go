@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"database/sql"
 	"slices"
 
 	"relcheck/checker/stats/rollup"
@@ -83,12 +82,7 @@ func (m cellMap) addTotals(t *rollup.Totals) {
 
 // addHeaps adds the heaps of the days of a range.
 func (s *Store) addHeaps(ctx context.Context, m cellMap, product int64, r rollup.Range) error {
-	builds := map[int64]rollup.Build{}
-	err := eachRow(ctx, s.read, func(rows *sql.Rows) error {
-		id, b, err := scanBuild(rows)
-		builds[id] = b
-		return err
-	}, "SELECT id, version, os, arch FROM build WHERE product = $1", product)
+	builds, err := queryMap(ctx, s.read, scanBuild, "SELECT id, version, os, arch FROM build WHERE product = $1", product)
 	if err != nil {
 		return err
 	}

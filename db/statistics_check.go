@@ -77,29 +77,20 @@ type (
 )
 
 func buildNames(ctx context.Context, q querier) (map[productBuild]string, error) {
-	names := map[productBuild]string{}
-	err := eachRow(ctx, q, func(rows *sql.Rows) error {
-		var b productBuild
+	return queryMap(ctx, q, func(rows *sql.Rows) (b productBuild, name string, err error) {
 		var product, version, os, arch string
-		err := rows.Scan(&b.product, &b.build, &product, &version, &os, &arch)
-		names[b] = product + " " + version + " " + os + "/" + arch
-		return err
+		err = rows.Scan(&b.product, &b.build, &product, &version, &os, &arch)
+		return b, product + " " + version + " " + os + "/" + arch, err
 	}, "SELECT build.product, build.id, product.name, build.version, build.os, build.arch FROM build JOIN product ON product.id = build.product WHERE product.name IS NOT NULL")
-	return names, err
 }
 
 // readMarks returns how far each node's reports of each product are folded. Products that
 // are being removed are left out.
 func readMarks(ctx context.Context, q querier) (map[productNode]int64, error) {
-	marks := map[productNode]int64{}
-	err := eachRow(ctx, q, func(rows *sql.Rows) error {
-		var n productNode
-		var seq int64
-		err := rows.Scan(&n.product, &n.node, &seq)
-		marks[n] = seq
-		return err
+	return queryMap(ctx, q, func(rows *sql.Rows) (n productNode, seq int64, err error) {
+		err = rows.Scan(&n.product, &n.node, &seq)
+		return n, seq, err
 	}, "SELECT mark.product, mark.node, mark.seq FROM mark JOIN product ON product.id = mark.product WHERE product.name IS NOT NULL")
-	return marks, err
 }
 
 type logEntry struct {

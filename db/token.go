@@ -102,16 +102,8 @@ func scanToken(rows *sql.Rows) (t access.Token, err error) {
 	if copy(t.Hash[:], hash) != len(t.Hash) || len(hash) != len(t.Hash) {
 		return t, fmt.Errorf("token %s: its hash has %d bytes instead of 32", t.ID, len(hash))
 	}
-	t.Created, t.LastUsed, t.Revoked = time.Unix(created, 0).UTC(), moment(used), moment(revoked)
+	t.Created, t.LastUsed, t.Revoked = time.Unix(created, 0).UTC(), timeOf(used.Int64), timeOf(revoked.Int64)
 	return t, nil
-}
-
-// moment returns a stored time, or the zero time for NULL.
-func moment(at sql.NullInt64) time.Time {
-	if !at.Valid {
-		return time.Time{}
-	}
-	return time.Unix(at.Int64, 0).UTC()
 }
 
 const (

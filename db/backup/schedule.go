@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"relcheck/db"
@@ -24,9 +25,8 @@ type Schedule struct {
 	Keep   int    // number of backups to keep, at least 1
 	Schema string // the text of schema.sql
 
-	mu       sync.Mutex
-	last     File // zero if there is none
-	failures int64
+	last     atomic.Pointer[File] // nil or zero if there is none
+	failures atomic.Int64
 }
 
 // retryInterval is the wait after a failed backup, unless Every is shorter.
@@ -35,17 +35,12 @@ const retryInterval = 5 * time.Minute
 // Last returns the time and size of the newest backup, or zeros. It is safe for
 // concurrent use.
 func (b *Schedule) Last() (at time.Time, size int64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.last.At, b.last.Size
+	f := cmp.Or(b.last.Load(), new(File))
+	return f.At, f.Size
 }
 
 // Failures returns the number of failed backups. It is safe for concurrent use.
-func (b *Schedule) Failures() int64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.failures
-}
+func (b *Schedule) Failures() int64 { return b.failures.Load() }
 
 // CheckFolder returns an error if the folder does not exist.
 func (b *Schedule) CheckFolder() error {
@@ -61,9 +56,7 @@ func (b *Schedule) Prepare(ctx context.Context, s *db.Store) error {
 		return err
 	}
 	l, err := b.list(ctx, s, time.Now())
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.last = Newest(l.Own)
+	b.last.Store(new(Newest(l.Own)))
 	return err
 }
 
@@ -108,9 +101,7 @@ func (b *Schedule) Run(ctx context.Context, s *db.Store, log *slog.Logger) {
 			log.Error("backup failed; will be repeated until it succeeds", "folder", b.Folder, "err", err)
 		}
 		wait, failing = min(retryInterval, b.Every), true
-		b.mu.Lock()
-		b.failures++
-		b.mu.Unlock()
+		b.failures.Add(1)
 	}
 }
 
@@ -145,9 +136,7 @@ func (b *Schedule) BackUp(ctx context.Context, s *db.Store, now time.Time, log *
 		return f, err
 	}
 	f.Size = info.Size()
-	b.mu.Lock()
-	b.last = f
-	b.mu.Unlock()
+	b.last.Store(new(f))
 	return f, b.removeOld(ctx, f, now, log)
 }
 

@@ -41,8 +41,6 @@ const (
 	// members is the number of members of a cluster: enough for a primary and a
 	// synchronous standby after the failure of one.
 	members = 3
-	// healthyTimeout is how long a cluster may take to become healthy.
-	healthyTimeout = 90 * time.Second
 	// admin is Patroni's own PostgreSQL user.
 	admin = "admin"
 )
@@ -101,7 +99,9 @@ func (c *Cluster) create() error {
 	if err := waitFor(c.healthy); err != nil {
 		return err
 	}
-	if err := c.execute(
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := execute(ctx, c.primary(),
 		fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s'", User, Password),
 		fmt.Sprintf("CREATE DATABASE %s OWNER %[1]s", User)); err != nil {
 		return err
@@ -280,10 +280,6 @@ func (c *Cluster) addrs() (all []string) {
 	return all
 }
 
-func dsn(user, database string, addrs ...string) string {
-	return fmt.Sprintf("postgres://%s:%s@%s/%s", user, Password, strings.Join(addrs, ","), database)
-}
-
 // Leader returns the member that is the primary.
 func (c *Cluster) Leader() (*Member, error) {
 	for _, m := range c.members {
@@ -305,26 +301,12 @@ func (m *Member) hasRole(role string) bool {
 	return res.StatusCode == http.StatusOK
 }
 
-// waitFor waits until check returns no error.
-func waitFor(check func() error) (err error) {
-	for deadline := time.Now().Add(healthyTimeout); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-		if err = check(); err == nil {
-			return nil
-		}
-	}
-	return fmt.Errorf("cluster is not healthy after %v: %w", healthyTimeout, err)
-}
-
 // databaseReplicated returns an error if a member does not have the database yet.
 func (c *Cluster) databaseReplicated() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
 	for _, m := range c.members {
-		conn, err := pgx.Connect(ctx, dsn(User, User, m.Addr))
-		if err != nil {
+		if err := ping(dsn(User, User, m.Addr)); err != nil {
 			return err
 		}
-		conn.Close(ctx)
 	}
 	return nil
 }
@@ -356,7 +338,7 @@ func (c *Cluster) healthy() error {
 func (c *Cluster) standbys() (following int, synchronous string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	conn, err := c.connect(ctx)
+	conn, err := pgx.Connect(ctx, c.primary())
 	if err != nil {
 		return 0, "", err
 	}
@@ -366,25 +348,9 @@ func (c *Cluster) standbys() (following int, synchronous string, err error) {
 	return following, synchronous, err
 }
 
-// execute runs statements on the primary, each in a transaction of its own.
-func (c *Cluster) execute(statements ...string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	conn, err := c.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	for _, q := range statements {
-		if _, err := conn.Exec(ctx, q); err != nil {
-			return fmt.Errorf("%s: %w", q, err)
-		}
-	}
-	return nil
-}
-
-func (c *Cluster) connect(ctx context.Context) (*pgx.Conn, error) {
-	return pgx.Connect(ctx, dsn(admin, "postgres", c.addrs()...)+"?target_session_attrs=read-write")
+// primary returns the URL of the primary for Patroni's own user.
+func (c *Cluster) primary() string {
+	return dsn(admin, "postgres", c.addrs()...) + "?target_session_attrs=read-write"
 }
 
 // Logs returns the last lines of the logs of Patroni, PostgreSQL and etcd.

@@ -1,7 +1,6 @@
 package pgtest
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"os"
@@ -10,9 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // Pooled returns the URL of a new, empty database behind a PgBouncer, which pools
@@ -69,23 +65,10 @@ default_pool_size = 20
 		}
 	})
 	dsn = strings.Replace(direct, shared.server.Addr, addr, 1)
-	ping := func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		conn, err := pgx.Connect(ctx, dsn)
-		if err == nil {
-			err = conn.Close(ctx)
-		}
-		return err
+	if err := waitFor(func() error { return ping(dsn) }); err != nil {
+		t.Fatalf("PgBouncer accepts no connections: %v", err)
 	}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		if err = ping(); err == nil {
-			return dsn
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("PgBouncer accepted no connection for a minute: %v", err)
-		}
-	}
+	return dsn
 }
 
 // pgbouncer returns the path of PgBouncer. Debian installs it where only root's PATH

@@ -141,21 +141,36 @@ func (s *Server) Start() error {
 	if s.done, err = start(s.cmd); err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		conn, err := pgx.Connect(ctx, s.DSN("postgres"))
-		if err == nil {
-			conn.Close(ctx)
-			cancel()
+	if err = waitFor(func() error { return ping(s.DSN("postgres")) }); err != nil {
+		text, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+		s.Stop(syscall.SIGQUIT)
+		err = fmt.Errorf("PostgreSQL accepts no connections: %w\n%s", err, text)
+	}
+	return err
+}
+
+// readyTimeout is how long a server or a cluster may take to become ready.
+const readyTimeout = 90 * time.Second
+
+// waitFor waits until check returns no error.
+func waitFor(check func() error) (err error) {
+	for deadline := time.Now().Add(readyTimeout); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if err = check(); err == nil {
 			return nil
 		}
-		cancel()
-		if time.Now().After(deadline) {
-			text, _ := os.ReadFile(filepath.Join(s.dir, "log"))
-			s.Stop(syscall.SIGQUIT)
-			return fmt.Errorf("PostgreSQL accepts no connections after a minute: %w\n%s", err, text)
-		}
 	}
+	return fmt.Errorf("not ready after %v: %w", readyTimeout, err)
+}
+
+// ping connects to a database.
+func ping(dsn string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, dsn)
+	if err == nil {
+		err = conn.Close(ctx)
+	}
+	return err
 }
 
 // start starts a command. The channel is closed when the command has exited. The kernel
@@ -191,8 +206,10 @@ func (s *Server) Remove() {
 }
 
 // DSN returns the URL of a database of the server.
-func (s *Server) DSN(database string) string {
-	return fmt.Sprintf("postgres://%s:%s@%s/%s", User, Password, s.Addr, database)
+func (s *Server) DSN(database string) string { return dsn(User, database, s.Addr) }
+
+func dsn(user, database string, addrs ...string) string {
+	return fmt.Sprintf("postgres://%s:%s@%s/%s", user, Password, strings.Join(addrs, ","), database)
 }
 
 // Database creates an empty database and returns its URL.
@@ -206,17 +223,24 @@ func (s *Server) Database(t testing.TB) (dsn string) {
 // Exec runs statements on a database.
 func Exec(t testing.TB, dsn string, statements ...string) {
 	t.Helper()
-	ctx := context.Background()
+	if err := execute(context.Background(), dsn, statements...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// execute runs statements on a database, each in a transaction of its own.
+func execute(ctx context.Context, dsn string, statements ...string) error {
 	conn, err := pgx.Connect(ctx, dsn)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	defer conn.Close(ctx)
 	for _, q := range statements {
 		if _, err := conn.Exec(ctx, q); err != nil {
-			t.Fatalf("%s: %v", q, err)
+			return fmt.Errorf("%s: %w", q, err)
 		}
 	}
+	return nil
 }
 
 // FreeAddr returns a loopback address with an unused port. The port is below the range
