@@ -8,6 +8,7 @@ import (
 	"relcheck/checker/catalog"
 	"relcheck/checker/server/pages"
 	"relcheck/checker/upstream"
+	"relcheck/checker/version"
 )
 
 // releaseFields are the fields of a form for a release.
@@ -54,35 +55,39 @@ func newReleaseFields(f *form, r *catalog.Release, notes string) *releaseFields 
 	return fields
 }
 
-// patch returns the changes. It reports false if a field shows an error.
-func (v *releaseFields) patch(f *form) (e catalog.ReleasePatch, ok bool) {
-	ok = true
+// patch returns the changes of a release that has some layers. Each field with an invalid value
+// shows an error.
+func (v *releaseFields) patch(f *form, layers [2]*catalog.Layer) (e catalog.ReleasePatch) {
 	for _, text := range []struct {
 		field *pages.Field
 		set   func(string) error
 	}{{v.title, e.SetTitle}, {v.date, e.SetDate}, {v.notes, e.SetNotes}, {v.body, e.SetText}} {
 		if changed(text.field) {
-			ok = f.refuse(text.set(text.field.Value)) && ok
+			f.refuse(text.set(text.field.Value))
 		}
 	}
 	if changed(v.prerelease) && v.prerelease.Value != byTag {
 		prerelease, err := strconv.ParseBool(v.prerelease.Value)
 		if err != nil {
-			v.prerelease.Error, ok = "Choose one of the options.", false
+			v.prerelease.Error = "Choose one of the options."
 		}
 		e.SetPrerelease(prerelease)
 	}
 	for line := range strings.Lines(v.files.Value) {
 		if err := setFile(&e, strings.TrimSpace(line)); err != nil {
 			_, v.files.Error = explain(err)
-			ok = false
 			break
 		}
 	}
-	if v.checksums.Value != "" {
-		ok = f.refuse(upstream.SetChecksums(&e, v.checksums.Value)) && ok
+	if v.checksums.Value != "" && f.refuse(upstream.SetChecksums(&e, v.checksums.Value)) && v.files.Error == "" { // the store checks it again
+		files := catalog.Layer{}
+		if own := layers[catalog.Operator]; own != nil {
+			files.Files = own.Files
+		}
+		files = e.Apply(files)
+		f.refuse(e.Check(new(catalog.NewRelease(version.Version{}, layers[catalog.Upstream], &files))))
 	}
-	return e, ok
+	return e
 }
 
 // setFile applies a line about a file.

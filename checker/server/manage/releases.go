@@ -97,12 +97,13 @@ func formatDate(t time.Time) string {
 // addRelease adds a release. It returns nil if the form shows an error.
 func (s *Service) addRelease(r *Request, p *Product, f *form, fields *releaseFields) *Answer {
 	tag := fields.tag.Value
-	e, ok := fields.patch(f)
-	if !f.refuse(catalog.CheckTag(tag)) || !ok {
-		return nil
+	e := fields.patch(f, [2]*catalog.Layer{})
+	if f.refuse(catalog.CheckTag(tag)) {
+		if _, _, err := r.Store.Release(r.Context(), p.Name, tag); err == nil {
+			fields.tag.Error = "There is a release with this tag: change it in the list."
+		}
 	}
-	if _, _, err := r.Store.Release(r.Context(), p.Name, tag); err == nil {
-		fields.tag.Error = "There is a release with this tag: change it in the list."
+	if f.Invalid() {
 		return nil
 	}
 	return s.editRelease(r, p, tag, e, f)
@@ -136,7 +137,7 @@ func (s *Service) release(r *Request) (*Answer, error) {
 	fields := newReleaseFields(f, &ranked.Release, text(layers))
 	fields.title.Placeholder, fields.notes.Placeholder = ranked.Tag, p.NotesURL(&ranked.Release)
 	if f.wasSent() {
-		if e, ok := fields.patch(f); ok {
+		if e := fields.patch(f, layers); !f.Invalid() {
 			if a := s.editRelease(r, p, ranked.Tag, e, f); a != nil {
 				return a, nil
 			}

@@ -2,6 +2,7 @@ package manage
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -76,10 +77,14 @@ func (s *Service) trustKey(r *Request, f *form, known []bundle.TrustedKey, key, 
 	}
 	if err != nil {
 		key.Error = pages.Sentence(err.Error())
-		return nil
 	}
 	k := bundle.TrustedKey{Key: key.Value, Products: strings.Fields(products.Value), Counts: purpose.Value == "counts"}
-	if !f.refuse(r.Change(func(ctx context.Context, by Store) error {
+	for _, name := range k.Products {
+		if !catalog.ValidProductName(name) {
+			products.Error = fmt.Sprintf("%q cannot be a product's name.", name)
+		}
+	}
+	if f.Invalid() || !f.refuse(r.Change(func(ctx context.Context, by Store) error {
 		if k.Counts {
 			return by.TrustCountsKey(ctx, k.Key, k.Products, time.Now())
 		}
