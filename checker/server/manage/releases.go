@@ -67,7 +67,12 @@ func (s *Service) pager(r *Request, total int) pages.Pager {
 }
 
 func (s *Service) releaseGrid(p *Product, releases []*catalog.Ranked) *pages.Grid {
-	g := &pages.Grid{Caption: "Releases", Head: []pages.Column{{Text: tagLabel}, {Text: "Status"}, {Text: dateLabel}, {Text: "Files"}, {}}}
+	g := &pages.Grid{Caption: "Releases", Head: []pages.Column{{Text: tagLabel}, {Text: "Status"}, {Text: dateLabel}}}
+	hasFiles := slices.ContainsFunc(p.Releases, func(r *catalog.Ranked) bool { return len(r.Files) > 0 })
+	if hasFiles {
+		g.Head = append(g.Head, pages.Column{Text: "Files"})
+	}
+	g.Head = append(g.Head, pages.Column{})
 	allowed, now := p.Range(), time.Now()
 	latest := p.Offer(p.Releases, nil, now).Latest
 	for _, r := range releases {
@@ -82,7 +87,11 @@ func (s *Service) releaseGrid(p *Product, releases []*catalog.Ranked) *pages.Gri
 		if r.Withdrawn {
 			act = pages.Action{Text: "Restore", URL: s.of(p, "release/restore", "tag", r.Tag)}
 		}
-		g.Rows = append(g.Rows, []pages.Cell{{Text: r.Tag, URL: s.of(p, "release", "tag", r.Tag)}, state, {Text: formatDate(r.Date)}, {Text: strconv.Itoa(len(r.Files))}, {Links: []pages.Action{act}, Of: r.Tag}})
+		row := []pages.Cell{{Text: r.Tag, URL: s.of(p, "release", "tag", r.Tag)}, state, {Text: formatDate(r.Date)}}
+		if hasFiles {
+			row = append(row, pages.Cell{Text: strconv.Itoa(len(r.Files))})
+		}
+		g.Rows = append(g.Rows, append(row, pages.Cell{Links: []pages.Action{act}, Of: r.Tag}))
 	}
 	return g
 }
