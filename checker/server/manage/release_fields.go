@@ -49,9 +49,9 @@ func newReleaseFields(f *form, r *catalog.Release, notes string) *releaseFields 
 	fields.date = f.add(pages.Field{Name: "date", Label: dateLabel, Hint: "Enter a date such as 2026-10-01, or a time such as 2026-10-01T12:00:00Z. If it is in the future, the release is offered from then on.", Value: date})
 	fields.prerelease = f.add(pages.Field{Name: "prerelease", Label: prereleaseLabel, Hint: "A pre-release is offered only to clients that run one of the same version, and in channels with pre-releases.", Kind: pages.Choice, Value: prerelease, Options: options})
 	fields.notes = f.add(pages.Field{Name: "notes", Label: notesLabel, Hint: "If empty, the template of the product makes it.", Value: r.Notes})
-	fields.body = f.add(pages.Field{Name: "body", Label: textLabel, Kind: pages.Area, Hint: "Write Markdown.", Value: notes})
-	fields.files = f.add(pages.Field{Name: "files", Label: "Files to add", Kind: pages.Area, Hint: "Enter one a line: a URL whose file name contains the platform, or a platform and a URL, such as linux/amd64=https://example.com/app. To remove the file of a platform, enter linux/amd64= without a URL."})
-	fields.checksums = f.add(pages.Field{Name: "checksums", Label: "Checksums", Kind: pages.Area, Hint: "Paste the text of a file such as SHA256SUMS about files of the release."})
+	fields.body = f.add(pages.Field{Name: "body", Label: textLabel, Kind: pages.Area, MinRows: 6, Hint: "Write Markdown.", Value: notes})
+	fields.files = f.add(pages.Field{Name: "files", Label: "Files to add", Kind: pages.Area, MinRows: 3, Hint: "Enter one a line: a URL whose file name contains the platform, or a platform and a URL, such as linux/amd64=https://example.com/app. To remove the file of a platform, enter linux/amd64= without a URL."})
+	fields.checksums = f.add(pages.Field{Name: "checksums", Label: "Checksums", Kind: pages.Area, MinRows: 3, Hint: "Paste the text of a file such as SHA256SUMS about files of the release."})
 	return fields
 }
 

@@ -24,7 +24,7 @@ func (s *Service) sites(r *Request) (*Answer, error) {
 		return nil, err
 	}
 	f := newForm(r, "", "Trust key")
-	key := f.add(pages.Field{Name: "key", Label: "Public key", Kind: pages.Area, Hint: "Paste the text of the .pub file that relcheck key generate has written.", Required: true})
+	key := f.add(pages.Field{Name: "key", Label: "Public key", Kind: pages.Area, MinRows: 3, Hint: "Paste the text of the .pub file that relcheck key generate has written.", Required: true})
 	purpose := f.add(pages.Field{Name: "purpose", Label: "Trust it for", Kind: pages.Choice, Value: "releases", Options: []pages.Option{{Value: "releases", Text: "Bundles of releases"}, {Value: "counts", Text: "The counts of a site"}}})
 	products := f.add(pages.Field{Name: "product", Label: "Products", Kind: pages.Area, Hint: "Its bundles may contain only these products. Enter their names, one a line. If empty, they may contain all."})
 	if f.wasSent() {

@@ -109,6 +109,20 @@ func TestFirstDay(t *testing.T) {
 	}
 }
 
+// TestRows checks that an area shows its lines and an empty one.
+func TestRows(t *testing.T) {
+	for _, c := range []struct {
+		field Field
+		want  int
+	}{
+		{Field{}, 1}, {Field{Value: "a"}, 2}, {Field{Value: "a\nb\nc"}, 4}, {Field{Placeholder: "a\nb"}, 2}, {Field{Value: strings.Repeat("a\n", 30)}, 20}, {Field{MinRows: 3}, 3},
+	} {
+		if got := c.field.Rows(); got != c.want {
+			t.Errorf("value %q, placeholder %q, at least %d rows: got %d rows, want %d", c.field.Value, c.field.Placeholder, c.field.MinRows, got, c.want)
+		}
+	}
+}
+
 func TestFormatValue(t *testing.T) {
 	for _, c := range []struct {
 		kind  stats.Kind

@@ -214,6 +214,11 @@ for (const code of document.querySelectorAll("pre > code")) {
   code.before(button);
 }
 
+// Texts grow while they are typed.
+document.addEventListener("input", ({ target }) => {
+  while (target.matches("textarea") && target.scrollHeight > target.clientHeight && target.rows < 20) target.rows++;
+});
+
 function draw() {
   shown = location.pathname + location.search;
   document.body.append(tip);
