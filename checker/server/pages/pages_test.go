@@ -51,7 +51,7 @@ func TestInstallations(t *testing.T) {
 	p := catalog.Product{Name: "app"}
 	view := stats.NewView(p, p.Rank([]catalog.Release{{Tag: "v1.0.0"}, {Tag: "v1.1.0"}}), stats.Query{Range: days}, totals, today)
 	for section, want := range map[string][]string{
-		"":          {"Installations per day", "Share of installations by", "40 installations reported in the four weeks", "12 of them are new.", "The charts cover other days,", "Heaps, reports and checks include today.", "No installation runs anything below v1.1"},
+		"":          {"Installations per day", "Share of installations by", "Installations in the four weeks to", "12 are new.", "so charts can cover other days.", "Heaps, reports and checks include today.", "No installation runs anything below v1.1"},
 		"versions":  {"40.0 installations a day (100.0 %)", "No installation runs anything below v1.1"},
 		"platforms": {"architectures that installations run on", ">40.0<"},
 		"activity":  {"Installations per day", "Installations per week", "Installations per four weeks"},
@@ -87,7 +87,7 @@ func TestFirstDay(t *testing.T) {
 	p := catalog.Product{Name: "app"}
 	view := stats.NewView(p, p.Rank([]catalog.Release{{Tag: "v1.0.0"}, {Tag: "v1.1.0"}}), stats.Query{Range: days}, totals, today)
 	for section, want := range map[string][]string{
-		"":         {"3 installations reported today so far. 2 of them are new.", "Versions in use"},
+		"":         {"Installations today so far. 2 are new.", "Versions in use"},
 		"activity": {"Today so far, 3 installations have reported.", "Charts over time begin tomorrow"},
 	} {
 		page, err := Product(Visitor{Reader: true}, ProductData{View: view, Section: section})
