@@ -180,6 +180,7 @@ func TestManageReleases(t *testing.T) {
 	}
 
 	path := opaManage + "/release?tag=v1.0.0"
+	wantText(t, "date of a whole day", m.do(t, "GET", path, nil), `name="date" value="2026-01-02"`)
 	page = m.follow(t, path, "", "title", "The first")
 	wantText(t, "changed", page, "Changed release v1.0.0.", "The first")
 	wantAudit("release.changed opa v1.0.0: title")

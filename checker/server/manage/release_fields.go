@@ -41,9 +41,9 @@ func newReleaseFields(f *form, r *catalog.Release, notes string) *releaseFields 
 	} else {
 		prerelease = strconv.FormatBool(r.Prerelease)
 	}
-	date := ""
-	if !r.Date.IsZero() {
-		date = r.Date.UTC().Format(time.RFC3339)
+	date := strings.TrimSuffix(r.Date.UTC().Format(time.RFC3339), "T00:00:00Z") // as people enter it
+	if r.Date.IsZero() {
+		date = ""
 	}
 	fields.title = f.add(pages.Field{Name: "title", Label: titleLabel, Value: r.Title})
 	fields.date = f.add(pages.Field{Name: "date", Label: dateLabel, Hint: "Enter a date such as 2026-10-01, or a time such as 2026-10-01T12:00:00Z. If it is in the future, the release is offered from then on.", Value: date})
