@@ -40,6 +40,7 @@ type pageData struct {
 	Title    string
 	Nav      []link
 	SignedIn bool
+	Releases bool // as in [Visitor]
 	Menu     *Menu
 	Body     any
 }
@@ -69,7 +70,7 @@ func (d pageData) SwitchURL(product string) string {
 
 func render(name string, v Visitor, title string, body any) ([]byte, error) {
 	var b bytes.Buffer
-	if err := site().templates[name].ExecuteTemplate(&b, "base", pageData{v.Root, v.Path, title, v.navigation(), v.SignedIn, v.Menu, body}); err != nil {
+	if err := site().templates[name].ExecuteTemplate(&b, "base", pageData{v.Root, v.Path, title, v.navigation(), v.SignedIn, v.Releases, v.Menu, body}); err != nil {
 		return nil, fmt.Errorf("render page %s: %w", name, err)
 	}
 	return b.Bytes(), nil
