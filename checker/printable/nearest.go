@@ -9,6 +9,9 @@ func Nearest(word string, known []string) (found string) {
 		least = 3
 	}
 	for _, k := range known {
+		if len(k)-len(word) >= least || len(word)-len(k) >= least { // saves time: the distance is not less
+			continue
+		}
 		if d := distance(word, k); d < least {
 			least, found = d, k
 		}

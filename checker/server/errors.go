@@ -21,6 +21,7 @@ type failure struct {
 
 	code, field, message string
 	scope                access.Scope // that a token lacks, if that is the error
+	forPrograms          bool         // the message is of no use to people
 }
 
 func (f *failure) Error() string { return f.message }

@@ -1,10 +1,12 @@
 package server_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"relcheck/checker/access"
 	"relcheck/checker/catalog"
@@ -61,6 +63,49 @@ func TestErrorsForBrowsers(t *testing.T) {
 				t.Errorf("%s %.50s with Accept %q: got status %d and Allow %q", c.method, c.path, accept, w.Code, w.Header().Get("Allow"))
 			}
 		}
+	}
+}
+
+// TestPageNotFound checks that the page for an address without a page shows the address, where to
+// go, and the product that the address probably names, if the visitor may know it.
+func TestPageNotFound(t *testing.T) {
+	s := newServiceWith(t, serviceOptions{Options: server.Options{PublicStats: true, PublicThreshold: 10}})
+	for _, p := range []catalog.Product{{Name: "gitea", Title: "Gitea"}, {Name: "secret", Title: "Secret", Hidden: true}} {
+		if err := s.store.AddProduct(context.Background(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.handler.SetClock(context.Background(), time.Now); err != nil { // reads the change
+		t.Fatal(err)
+	}
+	read, public := s.manager(t, access.Read), s.manager(t, "")
+	private := newService(t)
+	release, nobody := private.manager(t, access.Release), private.manager(t, "")
+	const meant = `Did you mean <a href="/products/gitea"><bdi>Gitea</bdi></a>?`
+	for _, c := range []struct {
+		visitor *manager
+		path    string
+		want    []string
+	}{
+		{read, "/nope", []string{"<bdi>/nope</bdi>", `<a href="/">Products</a>`, `<a href="/docs">Manual</a>`, "!POST", "!Did you mean"}},
+		{read, "/gitea", []string{meant}},
+		{read, "/products/gitee/versions", []string{"<bdi>/products/gitee/versions</bdi>", `There is no product "gitee".`, meant}},
+		{read, "/manage/product/GITEA", []string{meant}},
+		{read, "/p/gite@lts/releases", []string{meant}},
+		{read, "/files/gitea/v1.0.0/app", []string{meant}},
+		{read, "/a/b/c/d/gitea", []string{"!Did you mean"}},
+		{read, "/secret", []string{"!Secret"}},
+		{read, "/%3Cb%3E%E2%80%AE?x=y", []string{"<bdi>/<b></bdi>", "!x=y"}},
+		{read, "/docs/nope", []string{"The manual has no such topic", "<bdi>/docs/nope</bdi>"}},
+		{read, "/v1/version", []string{"Not a page", "Only programs and forms use the address", "!Use one of"}},
+		{public, "/gitea", []string{meant}},
+		{release, "/op", []string{`<a href="/manage">Products</a>`, `Did you mean <a href="/manage/products/opa/releases"><bdi>Open Policy Agent</bdi></a>?`}},
+		{nobody, "/op", []string{`<a href="/sign-in">Sign in</a>`, `<a href="/docs">Manual</a>`, "!Did you mean"}},
+	} {
+		wantText(t, c.path, c.visitor.do(t, "GET", c.path, nil), c.want...)
+	}
+	if got := read.do(t, "GET", "/nope", nil, "Accept", "*/*"); !strings.Contains(got.body, "send reports to POST /v1/version") {
+		t.Errorf("got %s for a program, want where to send reports", got.body)
 	}
 }
 

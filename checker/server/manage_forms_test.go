@@ -75,6 +75,54 @@ func (m *manager) hidden(token string) url.Values {
 	return values
 }
 
+// TestSeveralInvalidFields checks that a form with several invalid values shows an error beside
+// each, and changes nothing.
+func TestSeveralInvalidFields(t *testing.T) {
+	s := newService(t, releases("v1.0.0")...)
+	m := s.manager(t, access.Admin)
+	m.follow(t, opaManage+"/channels", "", "name", "lts")
+	m.follow(t, "/manage/tokens", "invite", "name", "ann")
+	sum := strings.Repeat("a", 64)
+	errorOf := regexp.MustCompile(`<p class="error" id="field-\d+-([a-z_]+)-error">([^<]*)`)
+	for _, c := range []struct {
+		path, form string
+		change     []string
+		want       string // the fields with errors, and words of these
+	}{
+		{"/manage/products", "", []string{"name", "A b", "title", strings.Repeat("a", 101), "download", "ftp://{tag}", "repo", "a"}, "name: be a product's name, title: at most 100, download: http, repo: OWNER/REPO"},
+		{"/manage/products", "", []string{"name", "relcheck", "repo", "open-policy-agent/OPA", "upstreams", "file:/etc"}, "name: already exists, upstreams: command line, repo: belongs to product opa"},
+		{"/manage/products?preset=npm-tool", "", []string{"name", "-", "aliases", "$"}, "name: be a product's name, repo: for any program, aliases: be an alias"},
+		{opaManage + "/settings", "", []string{"match", "<<", "min_age", "soon", "aliases", "$", "hosts", "_", "tag_prefixes", "a,b", "release_suffix", "("}, "match: <<, tag_prefixes: comma, release_suffix: missing, min_age: duration, aliases: be an alias, hosts: not a host"},
+		{opaManage + "/upstreams", "edit", []string{"upstreams", "github:opa", "module", "a b/../c"}, "upstreams: OWNER/REPO, module: Malformed"},
+		{opaManage + "/channels", "", []string{"name", "L T S", "match", "<2,>3"}, "name: be a channel's name, match: no version"},
+		{opaManage + "/channels", "", []string{"name", "lts", "match", "<2,>3"}, "name: There is a channel, match: no version"},
+		{opaManage + "/releases", "", []string{"version", "v 1", "title", strings.Repeat("a", 1000), "date", "soon", "notes", "ftp://a", "files", "plan10/amd64=https://example.com/a", "checksums", "none", "prerelease", "maybe"},
+			"version: be a tag, title: at most, date: RFC 3339, prerelease: options, notes: http, files: plan10, checksums: no line"},
+		{opaManage + "/releases", "", []string{"version", "v1.0.0", "date", "soon", "checksums", sum + "  nofile"}, "version: There is a release, date: RFC 3339, checksums: none of the files"},
+		{opaManage + "/release?tag=v1.0.0", "", []string{"date", "soon", "files", "https://example.com/app", "checksums", sum + "  nofile"}, "date: RFC 3339, checksums: none of the files"},
+		{opaManage + "/release?tag=v1.0.0", "", []string{"date", "soon", "files", "https://example.com/app", "checksums", sum + "  app"}, "date: RFC 3339"},
+		{"/manage/tokens", "add", []string{"name", "", "scope", "all"}, "name: , scope: all"},
+		{"/manage/tokens", "invite", []string{"name", "ann", "scope", "all"}, "name: There is a token, scope: all"},
+		{"/manage/sites", "", []string{"key", "nonsense", "product", "Opa!"}, "key: not a public key, product: be a product's name"},
+	} {
+		before := s.lastChange(t)
+		got := m.submit(t, c.path, c.form, c.change...)
+		if got.StatusCode != 422 || s.lastChange(t) != before {
+			t.Errorf("%s with %q: got status %d and last change %s, want 422 and no change", c.path, c.change, got.StatusCode, s.lastChange(t))
+		}
+		found := errorOf.FindAllStringSubmatch(m.page, -1)
+		want := strings.Split(c.want, ", ")
+		ok := len(found) == len(want) && strings.Count(m.page, "aria-invalid") == len(want)
+		for i := range min(len(found), len(want)) {
+			field, words, _ := strings.Cut(want[i], ": ")
+			ok = ok && found[i][1] == field && strings.Contains(html.UnescapeString(found[i][2]), words)
+		}
+		if !ok {
+			t.Errorf("%s with %q: got the errors %q, want %s", c.path, c.change, found, c.want)
+		}
+	}
+}
+
 // TestFormWhenStoreFails checks that a form whose change cannot be stored is 503, and keeps
 // what was typed.
 func TestFormWhenStoreFails(t *testing.T) {

@@ -180,6 +180,7 @@ func TestManageReleases(t *testing.T) {
 	}
 
 	path := opaManage + "/release?tag=v1.0.0"
+	wantText(t, "date of a whole day", m.do(t, "GET", path, nil), `name="date" value="2026-01-02"`)
 	page = m.follow(t, path, "", "title", "The first")
 	wantText(t, "changed", page, "Changed release v1.0.0.", "The first")
 	wantAudit("release.changed opa v1.0.0: title")
@@ -189,6 +190,9 @@ func TestManageReleases(t *testing.T) {
 	if r, layers, err := s.store.Release(context.Background(), "opa", "v1.0.0"); err != nil || r.Title != "The first" || layers[catalog.Operator].Published != nil {
 		t.Errorf("got release %+v, operator's layer %+v and error %v, want only the title from the operator", r, layers[catalog.Operator], err)
 	}
+
+	list := m.do(t, "GET", opaManage+"/releases", nil)
+	wantText(t, "with files", list, `data-head="Files"><bdi>2</bdi>`, `data-head="Files"><bdi>0</bdi>`)
 
 	confirm := opaManage + "/release/withdraw?tag=v1.1.0"
 	page = m.do(t, "GET", confirm, nil)
@@ -206,7 +210,7 @@ func TestManageReleases(t *testing.T) {
 	wantText(t, "only set here", m.do(t, "GET", opaManage+"/release?tag=v1.1.0", nil), "Remove the release", "!Undo changes")
 	wantText(t, "confirmation", m.do(t, "GET", reset, nil), "Remove v1.1.0?", "This cannot be undone.", "!Undo")
 	page = m.follow(t, reset, "")
-	wantText(t, "removed", page, "Removed release v1.1.0.")
+	wantText(t, "removed", page, "Removed release v1.1.0.", "!data-head=\"Files\"") // no release has files now
 	wantText(t, "also upstream", m.do(t, "GET", path, nil), "Undo changes made here", "!Remove the release")
 	page = m.follow(t, opaManage+"/release/reset?tag=v1.0.0", "")
 	wantText(t, "reset", page, "Release v1.0.0 is as upstream lists it.", "First", "!Undo changes")

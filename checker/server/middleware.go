@@ -2,12 +2,9 @@ package server
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"runtime/debug"
-	"strings"
 	"sync"
 
 	"relcheck/checker/server/inbound"
@@ -96,17 +93,6 @@ func (s *Server) refuseUnmatched(mux *http.ServeMux) http.Handler {
 		}
 		s.refuseRequest(w, r, err)
 	})
-}
-
-func wrongMethod(allow string) error {
-	return fail(http.StatusMethodNotAllowed, "method_not_allowed", "", "use one of the methods: "+allow)
-}
-
-func notFound(r *http.Request) error {
-	if products, tag, ok := strings.Cut(r.URL.Path, "/releases/"); ok && strings.HasPrefix(products, "/api/v1/products/") && strings.Contains(tag, "/") {
-		return fail(http.StatusNotFound, "not_found", "", fmt.Sprintf("nothing is at this path; write a / in a tag as %%2F: releases/%.200s", url.PathEscape(tag)))
-	}
-	return fail(http.StatusNotFound, "not_found", "", "nothing is at this path; send reports to POST /v1/version or /p/PRODUCT/v1/version")
 }
 
 // statusProbe records how the mux refuses a request, without the body.

@@ -102,7 +102,7 @@ func (s *Server) sendError(w http.ResponseWriter, r *http.Request, id identity, 
 	}
 	if wantsPage(r) {
 		f.setRetryAfter(w.Header())
-		if s.sendPage(w, r, id, f.status, func(v pages.Visitor) ([]byte, error) { return pages.Error(v, f.status, f.message) }) == nil {
+		if s.sendPage(w, r, id, f.status, func(v pages.Visitor) ([]byte, error) { return pages.Error(v, s.errorPage(r, id, f)) }) == nil {
 			return
 		}
 	}

@@ -244,7 +244,10 @@ func (s *Server) handle(routes []route) http.Handler {
 	all, own := http.NewServeMux(), http.NewServeMux()
 	for _, rt := range routes {
 		h := s.metrics.route(rt.pattern).wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if id, err := s.authorize(rt, w, r); err != nil {
+			switch id, err := s.authorize(rt, w, r); {
+			case err != nil && rt.requires == open:
+				s.refuseRequest(w, r, err)
+			case err != nil:
 				s.sendError(w, r, id, err)
 			}
 		}))

@@ -28,6 +28,7 @@ func (s *Service) channels(r *Request) (*Answer, error) {
 	prereleases := f.add(pages.Field{Name: "prereleases", Label: "Also offer pre-releases", Kind: pages.Check, Value: ticked})
 	if f.wasSent() {
 		next := catalog.Channel{Name: name.Value, Match: match.Value, Prereleases: prereleases.Value == "true"}
+		f.refuse((&catalog.Channel{Name: "any", Match: next.Match}).Check()) // also if the name is invalid
 		if next.Name != old.Name && p.ChannelNamed(next.Name) != nil {
 			name.Error = "There is a channel with this name: change it in the list."
 		} else if changes, err := p.SetChannel(next); f.refuse(err) {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -86,6 +87,23 @@ func (f *form) refuse(err error) (ok bool) {
 		f.Error = text
 	}
 	return false
+}
+
+// refuseEach shows an error beside each field whose change is invalid. check returns the first
+// error of some of the changes. It reports whether all are valid.
+func (f *form) refuseEach(changes catalog.ProductPatch, check func(catalog.ProductPatch) error) (ok bool) {
+	rest := maps.Clone(changes)
+	for ok = true; ; ok = false {
+		err := check(rest)
+		if f.refuse(err) {
+			return ok
+		}
+		field, _ := explain(err)
+		if _, changed := rest[field]; !changed {
+			return false
+		}
+		delete(rest, field)
+	}
 }
 
 // explain returns the field that an error is about, or "", and a sentence about it.

@@ -83,15 +83,20 @@ func (s *Service) newProduct(r *Request) (*Answer, error) {
 func (s *Service) addProduct(r *Request, f *form, preset *catalog.Preset, fields []*pages.Field) *Answer {
 	base := preset.Product
 	base.Name = fields[0].Value
-	changes := patchOf(fields[1:])
-	p, err := changes.Apply(base)
-	if err == nil {
-		err = changes.CheckRemote(catalog.Product{})
+	switch {
+	case !f.refuse(catalog.CheckProduct(catalog.Product{Name: base.Name, Title: "any"})):
+		base.Name = "any" // so that the other fields are checked
+	case s.Product(base.Name) != nil:
+		f.refuse(catalog.InUse("name", "product %s already exists: change its settings instead", base.Name))
 	}
-	if err == nil && preset.Name != "" {
-		err = preset.Check(p)
-	}
-	if !f.refuse(err) || !f.refuse(r.Change(func(ctx context.Context, by Store) error { return by.AddProduct(ctx, p) })) {
+	var p catalog.Product
+	f.refuseEach(patchOf(fields[1:]), func(some catalog.ProductPatch) (err error) {
+		if p, err = s.apply(some, base); err == nil && preset.Name != "" {
+			err = preset.Check(p)
+		}
+		return err
+	})
+	if f.Invalid() || !f.refuse(r.Change(func(ctx context.Context, by Store) error { return by.AddProduct(ctx, p) })) {
 		return nil
 	}
 	text := "Added product " + p.Title + ". "

@@ -8,6 +8,7 @@ import (
 	"relcheck/checker/catalog"
 	"relcheck/checker/server/pages"
 	"relcheck/checker/upstream"
+	"relcheck/checker/version"
 )
 
 // releaseFields are the fields of a form for a release.
@@ -40,49 +41,53 @@ func newReleaseFields(f *form, r *catalog.Release, notes string) *releaseFields 
 	} else {
 		prerelease = strconv.FormatBool(r.Prerelease)
 	}
-	date := ""
-	if !r.Date.IsZero() {
-		date = r.Date.UTC().Format(time.RFC3339)
+	date := strings.TrimSuffix(r.Date.UTC().Format(time.RFC3339), "T00:00:00Z") // as people enter it
+	if r.Date.IsZero() {
+		date = ""
 	}
 	fields.title = f.add(pages.Field{Name: "title", Label: titleLabel, Value: r.Title})
 	fields.date = f.add(pages.Field{Name: "date", Label: dateLabel, Hint: "Enter a date such as 2026-10-01, or a time such as 2026-10-01T12:00:00Z. If it is in the future, the release is offered from then on.", Value: date})
 	fields.prerelease = f.add(pages.Field{Name: "prerelease", Label: prereleaseLabel, Hint: "A pre-release is offered only to clients that run one of the same version, and in channels with pre-releases.", Kind: pages.Choice, Value: prerelease, Options: options})
 	fields.notes = f.add(pages.Field{Name: "notes", Label: notesLabel, Hint: "If empty, the template of the product makes it.", Value: r.Notes})
-	fields.body = f.add(pages.Field{Name: "body", Label: textLabel, Kind: pages.Area, Hint: "Write Markdown.", Value: notes})
-	fields.files = f.add(pages.Field{Name: "files", Label: "Files to add", Kind: pages.Area, Hint: "Enter one a line: a URL whose file name contains the platform, or a platform and a URL, such as linux/amd64=https://example.com/app. To remove the file of a platform, enter linux/amd64= without a URL."})
-	fields.checksums = f.add(pages.Field{Name: "checksums", Label: "Checksums", Kind: pages.Area, Hint: "Paste the text of a file such as SHA256SUMS about files of the release."})
+	fields.body = f.add(pages.Field{Name: "body", Label: textLabel, Kind: pages.Area, MinRows: 6, Hint: "Write Markdown.", Value: notes})
+	fields.files = f.add(pages.Field{Name: "files", Label: "Files to add", Kind: pages.Area, MinRows: 3, Hint: "Enter one a line: a URL whose file name contains the platform, or a platform and a URL, such as linux/amd64=https://example.com/app. To remove the file of a platform, enter linux/amd64= without a URL."})
+	fields.checksums = f.add(pages.Field{Name: "checksums", Label: "Checksums", Kind: pages.Area, MinRows: 3, Hint: "Paste the text of a file such as SHA256SUMS about files of the release."})
 	return fields
 }
 
-// patch returns the changes. It reports false if a field shows an error.
-func (v *releaseFields) patch(f *form) (e catalog.ReleasePatch, ok bool) {
-	ok = true
+// patch returns the changes of a release that has some layers. Each field with an invalid value
+// shows an error.
+func (v *releaseFields) patch(f *form, layers [2]*catalog.Layer) (e catalog.ReleasePatch) {
 	for _, text := range []struct {
 		field *pages.Field
 		set   func(string) error
 	}{{v.title, e.SetTitle}, {v.date, e.SetDate}, {v.notes, e.SetNotes}, {v.body, e.SetText}} {
 		if changed(text.field) {
-			ok = f.refuse(text.set(text.field.Value)) && ok
+			f.refuse(text.set(text.field.Value))
 		}
 	}
 	if changed(v.prerelease) && v.prerelease.Value != byTag {
 		prerelease, err := strconv.ParseBool(v.prerelease.Value)
 		if err != nil {
-			v.prerelease.Error, ok = "Choose one of the options.", false
+			v.prerelease.Error = "Choose one of the options."
 		}
 		e.SetPrerelease(prerelease)
 	}
 	for line := range strings.Lines(v.files.Value) {
 		if err := setFile(&e, strings.TrimSpace(line)); err != nil {
 			_, v.files.Error = explain(err)
-			ok = false
 			break
 		}
 	}
-	if v.checksums.Value != "" {
-		ok = f.refuse(upstream.SetChecksums(&e, v.checksums.Value)) && ok
+	if v.checksums.Value != "" && f.refuse(upstream.SetChecksums(&e, v.checksums.Value)) && v.files.Error == "" { // the store checks it again
+		files := catalog.Layer{}
+		if own := layers[catalog.Operator]; own != nil {
+			files.Files = own.Files
+		}
+		files = e.Apply(files)
+		f.refuse(e.Check(new(catalog.NewRelease(version.Version{}, layers[catalog.Upstream], &files))))
 	}
-	return e, ok
+	return e
 }
 
 // setFile applies a line about a file.

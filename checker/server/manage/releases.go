@@ -67,7 +67,12 @@ func (s *Service) pager(r *Request, total int) pages.Pager {
 }
 
 func (s *Service) releaseGrid(p *Product, releases []*catalog.Ranked) *pages.Grid {
-	g := &pages.Grid{Caption: "Releases", Head: []pages.Column{{Text: tagLabel}, {Text: "Status"}, {Text: dateLabel}, {Text: "Files"}, {}}}
+	g := &pages.Grid{Caption: "Releases", Head: []pages.Column{{Text: tagLabel}, {Text: "Status"}, {Text: dateLabel}}}
+	hasFiles := slices.ContainsFunc(p.Releases, func(r *catalog.Ranked) bool { return len(r.Files) > 0 })
+	if hasFiles {
+		g.Head = append(g.Head, pages.Column{Text: "Files"})
+	}
+	g.Head = append(g.Head, pages.Column{})
 	allowed, now := p.Range(), time.Now()
 	latest := p.Offer(p.Releases, nil, now).Latest
 	for _, r := range releases {
@@ -82,7 +87,11 @@ func (s *Service) releaseGrid(p *Product, releases []*catalog.Ranked) *pages.Gri
 		if r.Withdrawn {
 			act = pages.Action{Text: "Restore", URL: s.of(p, "release/restore", "tag", r.Tag)}
 		}
-		g.Rows = append(g.Rows, []pages.Cell{{Text: r.Tag, URL: s.of(p, "release", "tag", r.Tag)}, state, {Text: formatDate(r.Date)}, {Text: strconv.Itoa(len(r.Files))}, {Links: []pages.Action{act}, Of: r.Tag}})
+		row := []pages.Cell{{Text: r.Tag, URL: s.of(p, "release", "tag", r.Tag)}, state, {Text: formatDate(r.Date)}}
+		if hasFiles {
+			row = append(row, pages.Cell{Text: strconv.Itoa(len(r.Files))})
+		}
+		g.Rows = append(g.Rows, append(row, pages.Cell{Links: []pages.Action{act}, Of: r.Tag}))
 	}
 	return g
 }
@@ -97,12 +106,13 @@ func formatDate(t time.Time) string {
 // addRelease adds a release. It returns nil if the form shows an error.
 func (s *Service) addRelease(r *Request, p *Product, f *form, fields *releaseFields) *Answer {
 	tag := fields.tag.Value
-	e, ok := fields.patch(f)
-	if !f.refuse(catalog.CheckTag(tag)) || !ok {
-		return nil
+	e := fields.patch(f, [2]*catalog.Layer{})
+	if f.refuse(catalog.CheckTag(tag)) {
+		if _, _, err := r.Store.Release(r.Context(), p.Name, tag); err == nil {
+			fields.tag.Error = "There is a release with this tag: change it in the list."
+		}
 	}
-	if _, _, err := r.Store.Release(r.Context(), p.Name, tag); err == nil {
-		fields.tag.Error = "There is a release with this tag: change it in the list."
+	if f.Invalid() {
 		return nil
 	}
 	return s.editRelease(r, p, tag, e, f)
@@ -136,7 +146,7 @@ func (s *Service) release(r *Request) (*Answer, error) {
 	fields := newReleaseFields(f, &ranked.Release, text(layers))
 	fields.title.Placeholder, fields.notes.Placeholder = ranked.Tag, p.NotesURL(&ranked.Release)
 	if f.wasSent() {
-		if e, ok := fields.patch(f); ok {
+		if e := fields.patch(f, layers); !f.Invalid() {
 			if a := s.editRelease(r, p, ranked.Tag, e, f); a != nil {
 				return a, nil
 			}

@@ -39,7 +39,7 @@ func (s *Service) settings(r *Request) (*Answer, error) {
 // editProduct changes a product. It returns nil if the form shows an error.
 func (s *Service) editProduct(r *Request, p *Product, f *form, changes catalog.ProductPatch, next, text string) *Answer {
 	outcome := catalog.Unchanged
-	if !f.refuse(changes.CheckRemote(p.Product)) || !f.refuse(r.Change(func(ctx context.Context, by Store) (err error) {
+	if !f.refuseEach(changes, func(some catalog.ProductPatch) error { _, err := s.apply(some, p.Product); return err }) || !f.refuse(r.Change(func(ctx context.Context, by Store) (err error) {
 		_, outcome, err = by.EditProduct(ctx, p.Name, changes)
 		return err
 	})) {
@@ -49,6 +49,20 @@ func (s *Service) editProduct(r *Request, p *Product, f *form, changes catalog.P
 		text = "Nothing to change."
 	}
 	return done(s.of(p, next), text)
+}
+
+// apply returns a product with changes. The store checks again what depends on other products.
+func (s *Service) apply(changes catalog.ProductPatch, old catalog.Product) (catalog.Product, error) {
+	p, err := changes.Apply(old)
+	if err == nil {
+		err = changes.CheckRemote(old)
+	}
+	for _, other := range s.Products() {
+		if err == nil && p.Repo != "" && strings.EqualFold(other.Repo, p.Repo) && other.Name != p.Name {
+			err = catalog.InUse("repo", "repository %s belongs to product %s", p.Repo, other.Name)
+		}
+	}
+	return p, err
 }
 
 // setting describes the form field of a setting of a product.

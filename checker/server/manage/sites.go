@@ -2,6 +2,7 @@ package manage
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -23,7 +24,7 @@ func (s *Service) sites(r *Request) (*Answer, error) {
 		return nil, err
 	}
 	f := newForm(r, "", "Trust key")
-	key := f.add(pages.Field{Name: "key", Label: "Public key", Kind: pages.Area, Hint: "Paste the text of the .pub file that relcheck key generate has written.", Required: true})
+	key := f.add(pages.Field{Name: "key", Label: "Public key", Kind: pages.Area, MinRows: 3, Hint: "Paste the text of the .pub file that relcheck key generate has written.", Required: true})
 	purpose := f.add(pages.Field{Name: "purpose", Label: "Trust it for", Kind: pages.Choice, Value: "releases", Options: []pages.Option{{Value: "releases", Text: "Bundles of releases"}, {Value: "counts", Text: "The counts of a site"}}})
 	products := f.add(pages.Field{Name: "product", Label: "Products", Kind: pages.Area, Hint: "Its bundles may contain only these products. Enter their names, one a line. If empty, they may contain all."})
 	if f.wasSent() {
@@ -76,10 +77,14 @@ func (s *Service) trustKey(r *Request, f *form, known []bundle.TrustedKey, key, 
 	}
 	if err != nil {
 		key.Error = pages.Sentence(err.Error())
-		return nil
 	}
 	k := bundle.TrustedKey{Key: key.Value, Products: strings.Fields(products.Value), Counts: purpose.Value == "counts"}
-	if !f.refuse(r.Change(func(ctx context.Context, by Store) error {
+	for _, name := range k.Products {
+		if !catalog.ValidProductName(name) {
+			products.Error = fmt.Sprintf("%q cannot be a product's name.", name)
+		}
+	}
+	if f.Invalid() || !f.refuse(r.Change(func(ctx context.Context, by Store) error {
 		if k.Counts {
 			return by.TrustCountsKey(ctx, k.Key, k.Products, time.Now())
 		}

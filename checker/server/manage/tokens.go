@@ -91,14 +91,10 @@ func (s *Service) addToken(r *Request, f *form, name, scope *pages.Field) *Answe
 // invite adds a token and a sign-in link for it. It returns nil if the form shows an error.
 func (s *Service) invite(r *Request, all []access.Token, f *form, name, scope *pages.Field) *Answer {
 	t, _, ok := newToken(f, name, scope) // its text is not needed
-	if !ok {
-		return nil
-	}
 	if access.Named(all, t.Name) != nil {
-		name.Error = "There is a token with this name: choose another name, or create a link for the token below."
-		return nil
+		name.Error, ok = "There is a token with this name: choose another name, or create a link for the token below.", false
 	}
-	if !f.refuse(r.Change(func(ctx context.Context, by Store) error { return by.AddToken(ctx, t) })) {
+	if !ok || !f.refuse(r.Change(func(ctx context.Context, by Store) error { return by.AddToken(ctx, t) })) {
 		return nil
 	}
 	return s.addLink(r, f, t)

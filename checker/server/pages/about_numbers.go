@@ -11,7 +11,7 @@ var aboutInstances = []string{
 const aboutChecks = "A check is a request for the latest release without an instance ID."
 
 var aboutInstallations = []string{
-	"An installation is a place in which a program is installed and remembers the day of its last answer. It is counted without an identifier, once in each day, week and four weeks.",
+	"An installation is a place in which a program is installed and remembers the day of its last answer. It is counted without an identifier, once in each day, week and four weeks. Weeks and four weeks end with the last whole week, so charts can cover other days.",
 	"A new installation has had no answer before. The others are returning.",
 	"Programs that cannot remember are counted as instances, by their starts. Installations and starts are never added up.",
 	"Shares of installations are of a mean day.",

@@ -3,6 +3,7 @@ package pages
 import (
 	"cmp"
 	"math"
+	"strings"
 
 	"relcheck/checker/stats"
 )
@@ -26,14 +27,15 @@ func (b *builder) countCard() card {
 	}
 	r, _ := b.period(stats.WholeRange)
 	c.Value = "at most " + show(r, stats.ColInstances)
-	text := b.rangeText() + ", " + plural(r.Number(stats.ColInstances), "instance", "instances") + b.filterText() + " reported"
+	when := b.rangeText()
+	text := "Instances" + b.filterText() + " " + strings.ToLower(when[:1]) + when[1:]
 	if r.Known(stats.ColChange) {
 		text += ", " + show(r, stats.ColChange) + " from the " + plural(int64(b.Query.Range.Days()), "day", "days") + " before"
 	}
 	if mean, ok := b.meanOfDays(); ok {
 		text += "; " + formatNumber(mean) + " on an average day"
 	}
-	c.Text = []string{text + ".", "An instance is one running process: it counts again after each restart."}
+	c.Text = []string{text + ".", "Each restart counts again."}
 	return c
 }
 

@@ -51,14 +51,14 @@ func (b *builder) installationsCard(c card) card {
 		}
 		c.Value = show(r, stats.ColInstallations)
 		period := r.Text(stats.ColPeriod)
-		when, whole := "in the "+period+" from "+show(r, stats.ColFrom)+" to "+show(r, stats.ColTo), true
+		when := "in the " + period + " to " + show(r, stats.ColTo)
 		switch period {
 		case stats.TodaySoFar:
-			when, whole = period, false
+			when = period
 		case stats.FinishedDay:
-			when, whole = "on "+show(r, stats.ColTo), false
+			when = "on " + show(r, stats.ColTo)
 		}
-		text := plural(r.Number(stats.ColInstallations), "installation", "installations") + b.filterText() + " reported " + when
+		text := "Installations" + b.filterText() + " " + when
 		if r.Known(stats.ColChange) {
 			before := period + " before"
 			if period == stats.FinishedDay {
@@ -66,12 +66,9 @@ func (b *builder) installationsCard(c card) card {
 			}
 			text += ", " + show(r, stats.ColChange) + " from the " + before
 		}
-		c.Text = []string{text + ".", plural(r.Number(stats.ColNewInstallations), "of them is new.", "of them are new.")}
+		c.Text = []string{text + ".", plural(r.Number(stats.ColNewInstallations), "is new.", "are new.")}
 		if n := r.Number(stats.ColStarts); n > 0 {
-			c.Text = append(c.Text, "Apart from them, there were "+plural(n, "start", "starts")+" of programs that cannot remember.")
-		}
-		if whole {
-			c.Text = append(c.Text, "The charts cover other days, because an installation is counted once in whole weeks only.")
+			c.Text = append(c.Text, "Programs that cannot remember started "+plural(n, "time", "times")+".")
 		}
 		return c
 	}

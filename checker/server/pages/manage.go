@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"slices"
@@ -105,6 +106,7 @@ type Field struct {
 	Value             string
 	Placeholder       string   // what an empty value means
 	Options           []Option // of a choice
+	MinRows           int      // least height of an area, in lines
 	Required          bool
 	Error             string // about the value
 	ID                string // set when the page is rendered
@@ -155,8 +157,14 @@ func (f *Form) Groups() (all []FieldGroup) {
 	return all
 }
 
-// Rows returns the height of an area, in lines.
-func (f *Field) Rows() int { return min(20, max(3, strings.Count(f.Value, "\n")+2)) }
+// Rows returns the height of an area, in lines. It has room for one line more.
+func (f *Field) Rows() int {
+	rows := strings.Count(cmp.Or(f.Value, f.Placeholder), "\n") + 1
+	if f.Value != "" {
+		rows++
+	}
+	return min(20, max(f.MinRows, rows))
+}
 
 // prepare makes the IDs of fields unique, focuses the first invalid one, and marks the first
 // button that changes something and destroys nothing as the main one.

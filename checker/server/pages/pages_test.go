@@ -51,7 +51,7 @@ func TestInstallations(t *testing.T) {
 	p := catalog.Product{Name: "app"}
 	view := stats.NewView(p, p.Rank([]catalog.Release{{Tag: "v1.0.0"}, {Tag: "v1.1.0"}}), stats.Query{Range: days}, totals, today)
 	for section, want := range map[string][]string{
-		"":          {"Installations per day", "Share of installations by", "40 installations reported in the four weeks", "12 of them are new.", "The charts cover other days,", "Heaps, reports and checks include today.", "No installation runs anything below v1.1"},
+		"":          {"Installations per day", "Share of installations by", "Installations in the four weeks to", "12 are new.", "so charts can cover other days.", "Heaps, reports and checks include today.", "No installation runs anything below v1.1"},
 		"versions":  {"40.0 installations a day (100.0 %)", "No installation runs anything below v1.1"},
 		"platforms": {"architectures that installations run on", ">40.0<"},
 		"activity":  {"Installations per day", "Installations per week", "Installations per four weeks"},
@@ -87,7 +87,7 @@ func TestFirstDay(t *testing.T) {
 	p := catalog.Product{Name: "app"}
 	view := stats.NewView(p, p.Rank([]catalog.Release{{Tag: "v1.0.0"}, {Tag: "v1.1.0"}}), stats.Query{Range: days}, totals, today)
 	for section, want := range map[string][]string{
-		"":         {"3 installations reported today so far. 2 of them are new.", "Versions in use"},
+		"":         {"Installations today so far. 2 are new.", "Versions in use"},
 		"activity": {"Today so far, 3 installations have reported.", "Charts over time begin tomorrow"},
 	} {
 		page, err := Product(Visitor{Reader: true}, ProductData{View: view, Section: section})
@@ -106,6 +106,20 @@ func TestFirstDay(t *testing.T) {
 	}
 	if o := NewProductSummary(view); len(o.Tiles) != 1 || o.Tiles[0] != (tile{"Installations today so far", "3", ""}) || !strings.Contains(o.Latest, "of the installations run the latest release, v1.1.0, or newer.") {
 		t.Errorf("got the summary %+v, want the installations of today", o)
+	}
+}
+
+// TestRows checks that an area shows its lines and an empty one.
+func TestRows(t *testing.T) {
+	for _, c := range []struct {
+		field Field
+		want  int
+	}{
+		{Field{}, 1}, {Field{Value: "a"}, 2}, {Field{Value: "a\nb\nc"}, 4}, {Field{Placeholder: "a\nb"}, 2}, {Field{Value: strings.Repeat("a\n", 30)}, 20}, {Field{MinRows: 3}, 3},
+	} {
+		if got := c.field.Rows(); got != c.want {
+			t.Errorf("value %q, placeholder %q, at least %d rows: got %d rows, want %d", c.field.Value, c.field.Placeholder, c.field.MinRows, got, c.want)
+		}
 	}
 }
 

@@ -40,6 +40,7 @@ type pageData struct {
 	Title    string
 	Nav      []link
 	SignedIn bool
+	Releases bool // as in [Visitor]
 	Menu     *Menu
 	Body     any
 }
@@ -69,7 +70,7 @@ func (d pageData) SwitchURL(product string) string {
 
 func render(name string, v Visitor, title string, body any) ([]byte, error) {
 	var b bytes.Buffer
-	if err := site().templates[name].ExecuteTemplate(&b, "base", pageData{v.Root, v.Path, title, v.navigation(), v.SignedIn, v.Menu, body}); err != nil {
+	if err := site().templates[name].ExecuteTemplate(&b, "base", pageData{v.Root, v.Path, title, v.navigation(), v.SignedIn, v.Releases, v.Menu, body}); err != nil {
 		return nil, fmt.Errorf("render page %s: %w", name, err)
 	}
 	return b.Bytes(), nil
@@ -124,16 +125,45 @@ func (v Visitor) tabs(p *catalog.Product, query url.Values) []link {
 	return all
 }
 
+// ErrorData is the data of a page that shows an error.
+type ErrorData struct {
+	Status  int
+	Message string           // or empty
+	Asked   string           // the path, if there is no page at it
+	Meant   *catalog.Product // the product that the path probably names, or nil
+}
+
+// errorPage is a page that shows an error, and where to go instead.
+type errorPage struct {
+	ErrorData
+	Title, Text, MeantURL string
+	Links                 []link
+}
+
 // Error renders the page that shows an error.
-func Error(v Visitor, status int, message string) ([]byte, error) {
-	title := "Something went wrong"
-	if status == http.StatusNotFound {
-		title = "Page not found"
+func Error(v Visitor, d ErrorData) ([]byte, error) {
+	page := errorPage{ErrorData: d, Title: "Something went wrong", Text: Sentence(d.Message)}
+	switch d.Status {
+	case http.StatusNotFound:
+		page.Title = "Page not found"
+	case http.StatusMethodNotAllowed:
+		page.Title = "Not a page"
 	}
-	return render("error", v, title, struct {
-		Status      int
-		Title, Text string
-	}{status, title, Sentence(message)})
+	start := link{Text: "Sign in", URL: "/sign-in"}
+	switch {
+	case v.Overview:
+		start = link{Text: "Products", URL: "/"}
+	case v.Releases:
+		start = link{Text: "Products", URL: "/manage"}
+	}
+	page.Links = v.links(start, link{Text: "Manual", URL: "/docs"}, link{Text: "Connect a client", URL: "/connect"})
+	if d.Meant != nil {
+		page.MeantURL = v.Root + "/products/" + url.PathEscape(d.Meant.Name)
+		if !v.Overview {
+			page.MeantURL = v.Root + ManagePath(d.Meant.Name) + "/releases"
+		}
+	}
+	return render("error", v, page.Title, page)
 }
 
 // Sentence begins a text with a capital letter and ends it with a full stop.

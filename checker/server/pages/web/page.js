@@ -214,9 +214,21 @@ for (const code of document.querySelectorAll("pre > code")) {
   code.before(button);
 }
 
+// Texts grow while they are typed.
+document.addEventListener("input", ({ target }) => {
+  while (target.matches("textarea") && target.scrollHeight > target.clientHeight && target.rows < 20) target.rows++;
+});
+
+// The current tab is in view.
+function showTab() {
+  const tab = document.querySelector(".tabs [aria-current]"), tabs = tab?.closest("ul");
+  if (tabs) tabs.scrollLeft = tab.offsetLeft - tabs.offsetLeft - (tabs.clientWidth - tab.offsetWidth) / 2;
+}
+
 function draw() {
   shown = location.pathname + location.search;
   document.body.append(tip);
   slider();
+  showTab();
 }
 draw();

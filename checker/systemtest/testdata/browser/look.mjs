@@ -8,14 +8,17 @@ export function look(check, axe, screenshots) {
   if (screenshots) mkdirSync(screenshots, { recursive: true });
 
   // checkFit checks that a page does not scroll sideways, is at most as high as it may be in a
-  // wide window, that no table or text to copy is cut off, and that no axis labels touch.
+  // wide window, that no table or text to copy is cut off, or shows that it continues, that tabs
+  // are in one line and names of tiles in two, and that no axis labels touch.
   async function checkFit(page, name, most) {
     const width = page.viewportSize().width;
-    const [pageWidth, height, cut, cutTables, scrolling, small, touching] = await page.evaluate(() => [
+    const [pageWidth, height, cut, cutTables, unmarked, high, scrolling, small, touching] = await page.evaluate(() => [
       document.documentElement.scrollWidth,
       document.documentElement.scrollHeight,
       [...document.querySelectorAll("pre:not(.manual pre)")].filter((pre) => pre.scrollWidth > pre.clientWidth).map((pre) => pre.textContent),
       [...document.querySelectorAll("figure .scroll, .scroll[aria-label=Releases]")].filter((table) => table.checkVisibility() && table.scrollWidth > table.clientWidth + 1).map((table) => table.ariaLabel),
+      [...document.querySelectorAll("#main *")].filter((e) => e.checkVisibility() && /auto|scroll/.test(getComputedStyle(e).overflowX) && !/local.*scroll/.test(getComputedStyle(e).backgroundAttachment) && e.tagName !== "TEXTAREA").map((e) => e.outerHTML.slice(0, 80)),
+      [...document.querySelectorAll(".tabs ul, .tiles dt")].filter((e) => e.offsetHeight > 48).map((e) => e.textContent),
       [...document.querySelectorAll("#main *")].filter((e) => /auto|scroll/.test(getComputedStyle(e).overflowY) && e.scrollHeight > e.clientHeight + 2).map((e) => e.outerHTML.slice(0, 80)),
       [...document.querySelectorAll("a, button, input:not([type=hidden]), select, summary")].filter((e) => {
         const box = e.getBoundingClientRect();
@@ -30,6 +33,8 @@ export function look(check, axe, screenshots) {
     check(pageWidth <= width, `${name} is ${pageWidth} pixels wide in a window of ${width}`);
     check(cut.length === 0, `${name} cuts off ${cut}`);
     check(cutTables.length === 0, `${name} cuts off the tables ${cutTables}`);
+    check(unmarked.length === 0, `${name} has parts that continue without a sign: ${unmarked}`);
+    check(high.length === 0, `${name} has tabs or names of tiles that take too many lines: ${high}`);
     check(!most || width < 1440 || height <= most, `${name} is ${height} pixels high, want ${most}`);
     check(scrolling.length === 0, `${name} has parts that scroll: ${scrolling}`);
     check(width > 700 || small.length === 0, `${name} has controls that are less than 44 pixels high: ${small}`);

@@ -122,6 +122,14 @@ export function manageSections({ server, check, visit, checkLook, text }) {
       }
       await expectError(page, opa + "/releases", "Add release", { version: "v 1" }, "version", "cannot be a tag");
       await checkLook(page, "manage-errors"); // axe needs scripts
+      // A list shows its entries and an empty line, and grows while it is typed.
+      await page.goto(opa + "/settings");
+      const heights = [];
+      for (const value of ["", "a\nb\nc\nd"]) {
+        await page.fill(field("aliases"), value);
+        heights.push(await page.locator(field("aliases")).evaluate((area) => [area.offsetHeight, area.scrollHeight > area.clientHeight]));
+      }
+      check(heights[0][0] < 50 && heights[1][0] > 80 && !heights[1][1], `an empty area and one of four lines have the heights ${heights}`);
       await page.setViewportSize({ width: 1440, height: 900 });
       await page.goto(pages.withdraw.replace(/^/, manage));
       const numbers = await text(page, ".manage ul");
