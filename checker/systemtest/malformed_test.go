@@ -110,16 +110,16 @@ func validReport(body []byte) bool {
 		return false
 	}
 	id, version, heap := unescape(fields["id"]), unescape(fields["version"]), unescape(fields["heap_usage_bytes"])
-	return validID.Match(id) && validVersion.Match(version) && (heap == nil || validHeap.Match(heap))
+	return validID.Match(id) && validVersion.Match(version) && (heap == nil || string(heap) == "null" || validHeap.Match(heap))
 }
 
 // unescape removes unnecessary escapes from a JSON string.
 func unescape(value json.RawMessage) []byte {
-	var s string
-	if json.Unmarshal(value, &s) != nil {
+	var s *string
+	if json.Unmarshal(value, &s) != nil || s == nil {
 		return value
 	}
-	return []byte(`"` + s + `"`)
+	return []byte(`"` + *s + `"`)
 }
 
 // TestMalformed sends mutations of valid requests. The server must not fail, must
@@ -248,7 +248,7 @@ func TestMalformedParsers(t *testing.T) {
 	for body, want := range map[string]bool{
 		`{"id":"` + id + `","version":"1"}`: true, `{"\u0069d":"` + id + `","version":"\u0031"}`: true,
 		`{"id":"` + id + `","version":"1","heap_usage_bytes":"-1"}`: false, `{"id":"` + strings.Replace(id, "478a", "178a", 1) + `","version":"1"}`: false,
-		`{"id":"` + id + `","version":"1 "}`: false, `{"id":"` + id + `"}`: false, `{"id":"` + id + `","version":"1"}x`: false, `{"id":"` + id + `","version":1}`: false,
+		`{"id":"` + id + `","version":"1 "}`: false, `{"id":"` + id + `"}`: false, `{"id":"` + id + `","version":"1","heap_usage_bytes":null}`: true, `{"id":"` + id + `","version":null}`: false, `{"id":"` + id + `","version":"1"}x`: false, `{"id":"` + id + `","version":1}`: false,
 	} {
 		if validReport([]byte(body)) != want {
 			t.Errorf("validReport(%s) = %t, want %t", body, !want, want)
