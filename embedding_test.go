@@ -37,9 +37,8 @@ func main() {
 // TestEmbedding follows the instructions to embed the client in a new module, without a
 // network: with a clone, and with a copy under another path. The example programs compile.
 func TestEmbedding(t *testing.T) {
-	if _, err := exec.LookPath("go"); err != nil {
-		t.Skip("missing: the go command")
-	}
+	missing(t, "bash")
+	missing(t, "go")
 	readme := readText(t, "README.md")
 	topic, _ := manual.Find("client")
 	var clone, copied block

@@ -2,9 +2,12 @@ package db_test
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"relcheck/checker"
 	"relcheck/db"
 )
 
@@ -43,10 +46,19 @@ func testDoctorCounts(t *testing.T, name string) {
 		{"UPDATE site_count SET build = build + 9999 WHERE " + day, "statistics", impossible + "there is no such build"},
 		{"DELETE FROM site_product WHERE site = 1", "statistics", impossible + "there is no such site"},
 	})
-	if err := s.RemoveSite(context.Background(), "site0"); err != nil {
+	if err := s.DropSite(context.Background(), "site0"); err != nil {
 		t.Fatal(err)
 	}
+	execAll(t, raw(t, name), "UPDATE site_count SET reports = -1 WHERE site = 1") // which is not read any more
 	if text := problems(examine(t, name, keep)); text != "" {
 		t.Errorf("after the site was removed: got problems %s, want none", text)
+	}
+	late := db.Recorded{At: time.Now().Add(-keep - 36*time.Hour), Platform: linux, Report: *report("1.0.0")}
+	late.Last = checker.NeverAnswered
+	if _, err := s.Backfill(context.Background(), "opa", slices.Values([]db.Recorded{late}), slices.Values([]db.Checked(nil))); err != nil {
+		t.Fatal(err)
+	}
+	if text := problems(examine(t, name, keep)); strings.Contains(text, "installations") {
+		t.Errorf("a report of a day that was deleted, before it is folded: got problems %s, want none of installations", text)
 	}
 }

@@ -212,42 +212,49 @@ func TestConcurrentWriters(t *testing.T) {
 	}
 }
 
-// Two servers get reports of the same new builds while neither can create one.
+// Two servers create the same builds in opposite orders. Another transaction holds a build that
+// is in the middle of both, so that each server would have created only its first one when the
+// other one begins.
 func TestSameBuildsAtOnce(t *testing.T) {
 	name := pgtest.Database(t)
 	stores := []*db.Store{open(t, name), open(t, name)}
 	writers := []*db.Writer{writer(t, stores[0]), writer(t, stores[1])}
 	d := raw(t, name)
-	for _, product := range []string{"opa", "a", "b", "c", "d"} {
-		if product != "opa" {
-			if err := stores[0].AddProduct(context.Background(), catalog.Product{Name: product, Title: product}); err != nil {
-				t.Fatal(err)
-			}
+	record := func(w *db.Writer, version string) {
+		if _, err := w.Record(context.Background(), "opa", linux, report(version)); err != nil {
+			t.Error(err)
 		}
-		lock, err := d.Begin()
-		if err == nil {
-			_, err = lock.Exec("LOCK TABLE build IN EXCLUSIVE MODE")
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		var wg sync.WaitGroup
-		for _, w := range writers {
-			record := func(patch int) {
-				if _, err := w.Record(context.Background(), product, linux, report(fmt.Sprintf("1.0.%d", patch))); err != nil {
-					t.Error(err)
-				}
-			}
-			wg.Go(func() { record(0) })
-			awaitWaiting(w, 0)
-			for i := range 60 {
-				wg.Go(func() { record(i) })
-			}
-			awaitWaiting(w, 60)
-		}
-		lock.Rollback()
-		wg.Wait()
 	}
+	record(writers[0], "1.0.0")
+	unlock := lockStore(t, name)
+	var wg sync.WaitGroup
+	for i, versions := range [][]string{{"1.0.1", "1.0.2", "1.0.3"}, {"1.0.3", "1.0.2", "1.0.1"}} {
+		wg.Go(func() { record(writers[i], "1.0.0") }) // which exists
+		awaitWaiting(writers[i], 0)
+		for n, version := range versions {
+			wg.Go(func() { record(writers[i], version) })
+			awaitWaiting(writers[i], n+1)
+		}
+	}
+	held, err := d.Begin()
+	if err == nil {
+		_, err = held.Exec("INSERT INTO build (product, version, os, arch, id) SELECT id, '1.0.2', 'linux', 'amd64', 1000000 FROM product WHERE name = 'opa'")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	unlock()
+	for _, w := range writers {
+		awaitWaiting(w, 0)
+	}
+	for deadline, n := time.Now().Add(20*time.Second), 0; n < len(writers); time.Sleep(time.Millisecond) {
+		err := d.QueryRow("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&n)
+		if err != nil || time.Now().After(deadline) {
+			t.Fatalf("%d servers wait for a lock (error %v), want 2", n, err)
+		}
+	}
+	held.Rollback()
+	wg.Wait()
 	for i, s := range stores {
 		writers[i].Close()
 		s.Close()

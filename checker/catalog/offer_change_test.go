@@ -11,7 +11,7 @@ import (
 // TestOfferChanges checks what clients will be offered after a release has changed.
 func TestOfferChanges(t *testing.T) {
 	p := catalog.Product{Name: "app", Channels: "lts <2\nall * prereleases\n"}
-	ranked := p.Rank([]catalog.Release{{Tag: "v1.0.0"}, {Tag: "v1.1.0"}, {Tag: "v2.0.0"}, {Tag: "v3.0.0", Withdrawn: true}})
+	ranked := p.Rank([]catalog.Release{{Tag: "v0.9.0", Withdrawn: true}, {Tag: "v1.0.0"}, {Tag: "v1.1.0"}, {Tag: "v2.0.0"}, {Tag: "v3.0.0", Withdrawn: true}})
 	for name, c := range map[string]struct {
 		tag  string
 		next *catalog.Release
@@ -21,6 +21,7 @@ func TestOfferChanges(t *testing.T) {
 		"withdrawn in channel": {"v1.1.0", &catalog.Release{Tag: "v1.1.0", Withdrawn: true}, []catalog.OfferChange{{"lts", "v1.1.0", "v1.0.0"}}},
 		"withdrawn old one":    {"v1.0.0", &catalog.Release{Tag: "v1.0.0", Withdrawn: true}, nil},
 		"restored":             {"v3.0.0", &catalog.Release{Tag: "v3.0.0"}, []catalog.OfferChange{{"", "v2.0.0", "v3.0.0"}, {"all", "v2.0.0", "v3.0.0"}}},
+		"restored old one":     {"v0.9.0", &catalog.Release{Tag: "v0.9.0"}, nil},
 		"removed":              {"v2.0.0", nil, []catalog.OfferChange{{"", "v2.0.0", "v1.1.0"}, {"all", "v2.0.0", "v1.1.0"}}},
 		"now a pre-release":    {"v2.0.0", &catalog.Release{Tag: "v2.0.0", Prerelease: true}, []catalog.OfferChange{{"", "v2.0.0", "v1.1.0"}}},
 	} {

@@ -83,12 +83,11 @@ func (g *grid) wrapped(row []string, widths []int) {
 	}
 }
 
-// wrapWords wraps a text, and breaks words that are longer than width. It keeps URLs whole, so
-// that they can be copied.
+// wrapWords wraps a text, and breaks words that are longer than width.
 func wrapWords(text string, width int) (lines []string) {
 	for _, line := range printable.Wrap(text, width) {
 		for r := []rune(line); ; r = r[width:] {
-			if len(r) <= width || isURL(line) {
+			if len(r) <= width {
 				lines = append(lines, string(r))
 				break
 			}
@@ -97,8 +96,6 @@ func wrapWords(text string, width int) (lines []string) {
 	}
 	return lines
 }
-
-func isURL(word string) bool { return strings.Contains(word, "://") }
 
 // narrowest is the width of the narrowest column whose words are broken.
 const narrowest = 12
@@ -114,7 +111,7 @@ func (s *screen) fit(heads []string, rows [][]string) (widths []int, fits bool) 
 	for _, row := range rows {
 		for i, cell := range row {
 			widths[i], words[i] = max(widths[i], utf8.RuneCountInString(cell)), max(words[i], longestWord(cell))
-			if isURL(cell) {
+			if strings.Contains(cell, "://") { // stays whole, so that it can be copied
 				urls[i] = max(urls[i], longestWord(cell))
 			}
 		}

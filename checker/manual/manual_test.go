@@ -191,6 +191,14 @@ name  text
 	if got := Text(markdown, 36, func(s string) string { return s }); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
+	const table, narrow = "| flag | text |\n|---|---|\n| `--long-flag` | two words |\n", `flag         text
+-----------  -----
+--long-flag  two
+             words
+`
+	if got := Text(table, 18, func(s string) string { return s }); got != narrow {
+		t.Errorf("narrow table: got:\n%s\nwant:\n%s", got, narrow)
+	}
 }
 
 // TestHTML checks that links lead to pages, and that wide parts scroll.

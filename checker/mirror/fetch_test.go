@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -490,13 +491,16 @@ func TestDamagedFile(t *testing.T) {
 
 // A symbolic link in the folder does not lead out of it.
 func TestFolderStaysInside(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows requires a privilege for symbolic links")
+	}
 	f, outside := folder(t), t.TempDir()
 	sum := strings.Repeat("ab", 32)
 	if err := os.WriteFile(path.Join(outside, sum), []byte("secret"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Symlink(outside, path.Join(f.path, contents, "ab")); err != nil {
-		t.Skip("this system has no symbolic links")
+		t.Fatal(err)
 	}
 	if file, err := f.Get(sum); err == nil {
 		file.Close()

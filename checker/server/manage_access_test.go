@@ -24,9 +24,18 @@ func TestManageBelowPath(t *testing.T) {
 			}
 		}
 	}
-	got := m.submit(t, "/releases"+opaManage+"/release?tag=v1.0.0", "", "title", "First")
-	if want := "/releases" + opaManage + "/release?tag=v1.0.0"; got.Header.Get("Location") != want {
-		t.Errorf("got redirect to %s, want %s", got.Header.Get("Location"), want)
+	for _, c := range []struct{ path, form, field, value, want string }{
+		{opaManage + "/release?tag=v1.0.0", "", "title", "First", opaManage + "/release?tag=v1.0.0"},
+		{opaManage + "/channels", "", "name", "lts", opaManage + "/channels"},
+		{"/manage/products", "", "name", "app", "/manage/products/app/releases"},
+		{"/manage/tokens", "add", "name", "pipeline", "/manage/tokens"},
+		{"/manage/tokens", "invite", "name", "Ann", "/manage/tokens"},
+		{"/manage/products/app/remove", "", "typed", "app", "/manage"},
+	} {
+		got := m.submit(t, "/releases"+c.path, c.form, c.field, c.value)
+		if want := "/releases" + c.want; got.Header.Get("Location") != want {
+			t.Errorf("%s: got redirect to %s, want %s", c.path, got.Header.Get("Location"), want)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"fmt"
 	"html"
 	"net/url"
@@ -120,6 +121,22 @@ func TestSeveralInvalidFields(t *testing.T) {
 		if !ok {
 			t.Errorf("%s with %q: got the errors %q, want %s", c.path, c.change, found, c.want)
 		}
+	}
+}
+
+// TestFormKeepsOtherChanges checks that a form does not undo what was changed after it was opened.
+func TestFormKeepsOtherChanges(t *testing.T) {
+	s := newService(t, catalog.Release{Tag: "v1.0.0"})
+	m := s.manager(t, access.Admin)
+	const path = opaManage + "/settings"
+	values := m.form(t, path, "")
+	m.follow(t, path, "", "match", "<2", "hidden", "true")
+	values.Set("title", "OPA")
+	if got := m.do(t, "POST", path, values); got.StatusCode != 303 {
+		t.Fatalf("got status %d, want 303: %s", got.StatusCode, got.body)
+	}
+	if p, err := s.store.Product(context.Background(), "opa"); err != nil || p.Title != "OPA" || p.Match != "<2" || !p.Hidden {
+		t.Errorf("got product %+v and error %v, want the changes of both forms", p, err)
 	}
 }
 

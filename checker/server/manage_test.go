@@ -196,7 +196,7 @@ func TestManageReleases(t *testing.T) {
 
 	confirm := opaManage + "/release/withdraw?tag=v1.1.0"
 	page = m.do(t, "GET", confirm, nil)
-	wantText(t, "confirmation", page, "Withdraws release v1.1.0.", "Clients will be offered v1.0.0.", "Its files stay, and you can restore it later.", "!instances")
+	wantText(t, "confirmation", page, "Withdraws release v1.1.0.", "Clients will be offered v1.0.0.", "Its files stay, and you can restore it later.")
 	page = m.follow(t, confirm, "")
 	wantText(t, "withdrawn", page, "Withdrew release v1.1.0.", "Restore")
 	wantAudit("release.withdrawn opa v1.1.0")
@@ -281,7 +281,8 @@ func TestStaleConfirmation(t *testing.T) {
 	}
 }
 
-// TestWithdrawalCountsInstances checks that an admin sees how many instances run a release.
+// TestWithdrawalCountsInstances checks that an admin sees how many instances run a release, and
+// that a release token does not.
 func TestWithdrawalCountsInstances(t *testing.T) {
 	s := newService(t, releases("v1.0.0 v1.1.0")...)
 	if got := s.send(t, report(reportBody("1.1.0"))); got.StatusCode != 200 {
@@ -293,9 +294,12 @@ func TestWithdrawalCountsInstances(t *testing.T) {
 	m := s.manager(t, access.Admin)
 	wantText(t, "in use", m.do(t, "GET", opaManage+"/release/withdraw?tag=v1.1.0", nil), "1 instance has run it in the last 28 days.")
 	wantText(t, "unused", m.do(t, "GET", opaManage+"/release/withdraw?tag=v1.0.0", nil), "0 instances have run it", "The release that clients are offered does not change.")
+	m = s.manager(t, access.Release)
+	wantText(t, "release token", m.do(t, "GET", opaManage+"/release/withdraw?tag=v1.1.0", nil), "Withdraws release v1.1.0.", "!in the last 28 days")
 }
 
-// TestNotes checks that line ends and spaces that browsers change do not count as a change.
+// TestNotes checks that line ends, which browsers change, and spaces at the end do not count as a
+// change.
 func TestNotes(t *testing.T) {
 	s := newService(t)
 	const notes = "\n# New\r\n* one\r* two \n\n"
@@ -308,8 +312,10 @@ func TestNotes(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := s.manager(t, access.Release)
-	m.follow(t, opaManage+"/release?tag=v1.0.0", "", "title", "First")
-	if _, layers, err := s.store.Release(context.Background(), "opa", "v1.0.0"); err != nil || layers[catalog.Operator].Text != nil {
-		t.Errorf("got notes %v of the operator and error %v, want none", layers[catalog.Operator], err)
+	for _, change := range [][]string{{"title", "First"}, {"title", "The first", "body", strings.TrimRight(notes, " \n")}} {
+		m.follow(t, opaManage+"/release?tag=v1.0.0", "", change...)
+		if _, layers, err := s.store.Release(context.Background(), "opa", "v1.0.0"); err != nil || layers[catalog.Operator].Text != nil {
+			t.Errorf("form with %q: got notes %v of the operator and error %v, want none", change, layers[catalog.Operator], err)
+		}
 	}
 }

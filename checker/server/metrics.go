@@ -53,6 +53,12 @@ func newMetrics(s *Server) *metrics {
 	for _, code := range refusalCodes {
 		m.refused[code] = refused.WithLabelValues(code)
 	}
+	m.gauge("relcheck_ready", "Whether reports can be recorded: 1 if GET /readyz returns status 200, otherwise 0.", func() float64 {
+		if s.store.Ready() != nil {
+			return 0
+		}
+		return 1
+	})
 	m.checks = m.counter("relcheck_checks_total", "Checks: requests for the latest release without an instance ID.")
 	m.commits = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "relcheck_commit_duration_seconds", Help: "Time to commit a batch of reports, or to fail.",

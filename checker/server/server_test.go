@@ -32,13 +32,23 @@ func TestHandlerPanic(t *testing.T) {
 
 func TestHealth(t *testing.T) {
 	s := newService(t)
+	ready := func() string {
+		_, after, _ := strings.Cut(ask(s.handler.Metrics(), "192.0.2.1:1", "GET", "/metrics", credential{}).Body.String(), "\nrelcheck_ready ")
+		return after[:min(len(after), 1)]
+	}
 	s.await(t, "/healthz", 200)
 	s.await(t, "/readyz", 200)
+	if got := ready(); got != "1" {
+		t.Errorf("got metric relcheck_ready %q, want 1", got)
+	}
 	if err := os.Rename(s.path, s.path+".away"); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.await(t, "/readyz", 503); strings.Contains(got.body, s.path) {
 		t.Errorf("got %s, want no path of the store", got.body)
+	}
+	if got := ready(); got != "0" {
+		t.Errorf("without a database file: got metric relcheck_ready %q, want 0", got)
 	}
 	s.await(t, "/healthz", 200)
 	if got := s.send(t, report(reportBody("0.12.3"))); got.StatusCode != 503 {

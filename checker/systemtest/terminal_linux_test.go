@@ -31,7 +31,7 @@ func newTerminal(t *testing.T, columns int) (master, terminal *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
-		t.Skip("missing: terminals: ", err)
+		missing(t, fmt.Sprint("pseudo-terminals: ", err))
 	}
 	t.Cleanup(func() { master.Close() })
 	fd := int(master.Fd())

@@ -52,10 +52,11 @@ func debianRoot(t *testing.T) string {
 // nspawn are the arguments with which nothing stays that changes in a Debian.
 var nspawn = []string{"--quiet", "--register=no", "--keep-unit", "--private-network", "--volatile=overlay"}
 
-// bootDebian boots Debian. packages are the folders that it can read, by their path in it.
-func bootDebian(t *testing.T, packages map[string]string) *debian {
+// bootDebian boots the Debian in a folder. packages are the folders that it can read, by their
+// path in it.
+func bootDebian(t *testing.T, root string, packages map[string]string) *debian {
 	t.Helper()
-	args := append([]string{"--boot", "--directory=" + debianRoot(t)}, nspawn...)
+	args := append([]string{"--boot", "--directory=" + root}, nspawn...)
 	for inside, folder := range packages {
 		args = append(args, "--bind-ro="+folder+":"+inside)
 	}
@@ -140,11 +141,12 @@ const service = "cd /var/lib/relcheck && runuser -u relcheck -- relcheck "
 // The package of an earlier build is installed in Debian, filled, and upgraded: the data
 // stays. Then the package is removed and purged.
 func TestDebian(t *testing.T) {
+	root := debianRoot(t) // first, because builds take long
 	old, err := distOf(*earlier)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := bootDebian(t, map[string]string{"/opt/old": old, "/opt/new": dists(t).folders[0]})
+	d := bootDebian(t, root, map[string]string{"/opt/old": old, "/opt/new": dists(t).folders[0]})
 	deb := "/relcheck_*_linux_" + runtime.GOARCH + ".deb"
 
 	// The earlier build does not notify systemd.
@@ -203,7 +205,7 @@ func TestDebianWithoutSystemd(t *testing.T) {
 // The commands of the manual install the service from an archive. Its example of a changed
 // unit lets the service listen on port 443.
 func TestDebianFromArchive(t *testing.T) {
-	d := bootDebian(t, map[string]string{"/opt/archive": filepath.Dir(install(t))})
+	d := bootDebian(t, debianRoot(t), map[string]string{"/opt/archive": filepath.Dir(install(t))})
 	text, err := os.ReadFile("../../checker/manual/systemd.md")
 	if err != nil {
 		t.Fatal(err)

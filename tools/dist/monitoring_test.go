@@ -159,8 +159,8 @@ func TestMonitoring(t *testing.T) {
 			break
 		}
 	}
-	if len(found.Groups) != 1 || len(found.Groups[0].Rules) != 12 {
-		t.Fatalf("got rules %+v, want 12", found)
+	if len(found.Groups) != 1 || len(found.Groups[0].Rules) != 13 {
+		t.Fatalf("got rules %+v, want 13", found)
 	}
 	expected := []string{"RelcheckUpstreamStale"}
 	for _, rule := range found.Groups[0].Rules {
