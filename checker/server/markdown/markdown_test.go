@@ -51,7 +51,7 @@ func TestRender(t *testing.T) {
 // that for plain text of the same size. Rendering that is not linear takes thousands of times
 // as long.
 func TestRenderTime(t *testing.T) {
-	const size, most = 64 << 10, 200
+	const size, most = 64 << 10, 600
 	begun := time.Now()
 	for range 5 {
 		Render(strings.Repeat("plain text ", size/11))
