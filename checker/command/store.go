@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -36,6 +37,9 @@ func (n *storeName) Type() string   { return "string" }
 func (n *storeName) String() string { return string(*n) }
 
 func (n *storeName) Set(s string) error {
+	if s == "" {
+		return errors.New("the name is empty: name a file, such as relcheck.db")
+	}
 	*n = storeName(s)
 	return db.CheckName(s)
 }
@@ -45,15 +49,34 @@ func existingStoreCommand(c *cobra.Command, run func(ctx context.Context, s *db.
 	var name string
 	dbFlag(c, &name)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		err := withExisting(cmd.Context(), name, func(s *db.Store) error { return run(cmd.Context(), s, args) })
-		if errors.Is(err, db.ErrNotFound) && len(args) > 0 {
-			if product, _, ok := strings.Cut(args[0], "@"); ok {
-				return fmt.Errorf("%s is a channel, not a product: give %s; relcheck product channel list %s shows what each channel offers", args[0], product, printable.QuoteShell(product))
-			}
-		}
-		return err
+		return withExisting(cmd.Context(), name, func(s *db.Store) error {
+			return explainNotFound(cmd, s, args, run(cmd.Context(), s, args))
+		})
 	}
 	return c
+}
+
+// explainNotFound adds to an error about something missing what is probably meant by the first
+// argument, if it should name a product and names none.
+func explainNotFound(cmd *cobra.Command, s *db.Store, args []string, err error) error {
+	if !errors.Is(err, db.ErrNotFound) || len(args) == 0 || !strings.Contains(cmd.Use, "PRODUCT") && cmd.Parent().Name() != "product" {
+		return err
+	}
+	arg := args[0]
+	if product, _, ok := strings.Cut(arg, "@"); ok {
+		return fmt.Errorf("%s is a channel, not a product: give %s; relcheck product channel list %s shows what each channel offers", arg, product, printable.QuoteShell(product))
+	}
+	names, failed := productsOrAll(cmd.Context(), s, nil)
+	if failed != nil || slices.Contains(names, arg) {
+		return err
+	}
+	if found := printable.Nearest(arg, names); found != "" {
+		return fmt.Errorf("%w; did you mean %s?", err, found)
+	}
+	if looksLikeStore(arg) {
+		return fmt.Errorf("%w; if it is a store, name it with --db %s", err, printable.QuoteShell(arg))
+	}
+	return err
 }
 
 // withStore opens a store for a change. If it does not exist, it is created if f succeeds.
