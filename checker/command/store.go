@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -95,13 +97,14 @@ func withStore(ctx context.Context, path string, streams IO, f func(*db.Store) e
 			return nil
 		case done && errors.Is(err, backup.ErrExists):
 			return fmt.Errorf("another process has created %s meanwhile, and nothing was changed: run the command again", file)
-		case errors.Is(err, db.ErrNotFound):
-			return fmt.Errorf("%w; there is no store at %s: name another with --db", err, file)
 		case !errors.Is(err, backup.ErrExists):
-			return err
+			return noStoreAt(file, err)
 		}
 	}
-	s, err := openStore(ctx, path, streams)
+	s, err := openStore(ctx, path, streams, func() error { return errNew })
+	if errors.Is(err, errNew) {
+		return withNewDatabase(ctx, path, streams, f)
+	}
 	if err != nil {
 		return err
 	}
@@ -109,10 +112,59 @@ func withStore(ctx context.Context, path string, streams IO, f func(*db.Store) e
 	return f(s)
 }
 
+// errNew stops openStore before it creates a store.
+var errNew = errors.New("there is no store")
+
+// withNewDatabase calls f with a new store in a temporary file, and copies it to an empty
+// PostgreSQL database when f succeeds.
+func withNewDatabase(ctx context.Context, name string, streams IO, f func(*db.Store) error) (err error) {
+	public, _, err := db.PublicName(name)
+	if err != nil {
+		return err
+	}
+	folder, err := os.MkdirTemp("", "relcheck-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	s, err := db.Open(ctx, filepath.Join(folder, "relcheck.db"), streams.Schema)
+	if err != nil {
+		return err
+	}
+	defer closing(s, &err)
+	if err := f(s); err != nil {
+		return noStoreAt(public, err)
+	}
+	if _, err := s.Copy(ctx, name, streams.Schema, func(int64, int64) {}); err != nil {
+		return fmt.Errorf("nothing was changed: %w", err)
+	}
+	fmt.Fprintf(streams.Err, "created %s\n", public)
+	return nil
+}
+
+// noStoreAt adds to an error about something missing that the store does not exist, because
+// another one may be meant.
+func noStoreAt(name string, err error) error {
+	if errors.Is(err, db.ErrNotFound) {
+		return fmt.Errorf("%w; there is no store at %s: name another with --db", err, name)
+	}
+	return err
+}
+
 // openStore opens a store, and reports if that created or upgraded it: the path of a
-// new store may be a mistake, and older versions of relcheck refuse an upgraded store.
-func openStore(ctx context.Context, name string, streams IO) (*db.Store, error) {
-	s, err := db.Open(ctx, name, streams.Schema)
+// new store may be a mistake, and older versions of relcheck refuse an upgraded store. It
+// creates no store if mayCreate returns an error.
+func openStore(ctx context.Context, name string, streams IO, mayCreate func() error) (*db.Store, error) {
+	s, err := db.OpenExisting(ctx, name)
+	switch {
+	case errors.Is(err, db.ErrMissing):
+		if err := mayCreate(); err != nil {
+			return nil, err
+		}
+		s, err = db.Open(ctx, name, streams.Schema)
+	case err != nil && db.IsFile(name): // if its creation was interrupted, nothing is left of it now
+		s, err = db.Open(ctx, name, streams.Schema)
+	}
 	if err == nil && s.Created() {
 		fmt.Fprintf(streams.Err, "created %s\n", s.Name())
 	}
