@@ -143,6 +143,8 @@ var conformance = []struct {
 	{"DoctorInconsistentStore", testDoctorInconsistentStore},
 	{"DoctorCounts", testDoctorCounts},
 	{"DoctorOldSketch", testDoctorOldSketch},
+	{"DoctorLinks", testDoctorLinks},
+	{"DoctorServedFiles", testDoctorServedFiles},
 	{"CanceledReads", testCanceledReads},
 	{"Usage", testUsage},
 	{"PublicWeek", testPublicWeek},

@@ -15,8 +15,12 @@ var (
 	errMissing    = fmt.Errorf("no such file: %w", fs.ErrNotExist)
 	errUnfinished = errors.New("incomplete store: a copy was interrupted or is still running; repeat the copy, or remove the file")
 	errLogAlone   = errors.New("found a WAL file without its database; put back the database, or remove the file ending in -wal as well")
-	errEmpty      = errors.New("no relcheck store found; name another database with --db, or create the store with relcheck serve")
+	errEmpty      = fmt.Errorf("no relcheck store found; %w", ErrMissing)
 )
+
+// ErrMissing is wrapped by errors of [OpenExisting] about a store that does not exist yet: a
+// missing or empty file, or a database without tables.
+var ErrMissing = errors.New("name another with --db, or create it with relcheck serve")
 
 // Errors that callers distinguish.
 var (
@@ -56,7 +60,7 @@ func openError(path string, err error) error {
 		err = dbfile.FolderError(path)
 	}
 	if errors.Is(err, errMissing) {
-		return fmt.Errorf("open %s: no such file; name another with --db, or create it with relcheck serve", path)
+		return fmt.Errorf("open %s: no such file; %w", path, ErrMissing)
 	}
 	return fmt.Errorf("open %s: %w%s", path, err, hint)
 }

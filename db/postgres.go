@@ -169,8 +169,14 @@ func openPostgres(ctx context.Context, dsn, schema string) (*Store, error) {
 		if err == nil {
 			err = checkSchema(ctx, s.main)
 		}
-		if pgCode(err) == pgUndefinedTable && schema != "" {
+		switch {
+		case pgCode(err) != pgUndefinedTable:
+		case schema != "":
 			s.created, err = s.createPostgres(ctx, schema, addPresets)
+		default:
+			if empty, failed := isEmpty(ctx, s.main); !empty {
+				err = failed
+			}
 		}
 		if err == nil {
 			err = s.upgrade(ctx)
@@ -228,33 +234,6 @@ func publicName(c *pgx.ConnConfig) string {
 		add(f.Host, f.Port)
 	}
 	return fmt.Sprintf("postgres://%s@%s/%s", c.User, strings.Join(hosts, ","), c.Database)
-}
-
-// createPostgres creates the tables of a new store in one transaction. If several servers
-// try at once, one creates them.
-func (s *Store) createPostgres(ctx context.Context, schema string, fill fill) (created bool, err error) {
-	err = retry(ctx, s.retryable, func() error {
-		return transact(ctx, s.main, func(tx *sql.Tx) error {
-			created = false
-			var tables, stores int64
-			err := tx.QueryRowContext(ctx, `SELECT count(*), count(*) FILTER (WHERE table_name = 'setting')
-				FROM information_schema.tables WHERE table_schema = current_schema()`).Scan(&tables, &stores)
-			switch {
-			case err != nil:
-				return err
-			case stores > 0: // another process was faster
-				return checkSchema(ctx, tx)
-			case tables > 0:
-				return dbfile.ErrForeign
-			}
-			if _, err := tx.ExecContext(ctx, schema); err != nil {
-				return err
-			}
-			created = true
-			return fill(ctx, tx)
-		})
-	})
-	return created, err
 }
 
 // checkDurable returns an error if the database acknowledges commits that a crash would

@@ -3,6 +3,7 @@ package db_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -37,17 +38,29 @@ func TestOpenPostgresErrors(t *testing.T) {
 			name := pgtest.Database(t)
 			c.prepare(t, name)
 			before := tableCount(t, name)
-			s, err := db.Open(context.Background(), name, schema(t))
-			if err == nil {
-				s.Close()
-			}
-			if err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("got error %v, want %q", err, c.want)
+			for _, schema := range []string{schema(t), ""} { // without one, Open creates nothing
+				s, err := db.Open(context.Background(), name, schema)
+				if err == nil {
+					s.Close()
+				}
+				if err == nil || !strings.Contains(err.Error(), c.want) || errors.Is(err, db.ErrMissing) {
+					t.Errorf("got error %v, want %q", err, c.want)
+				}
 			}
 			if after := tableCount(t, name); after != before {
 				t.Errorf("got %d tables, want %d as before", after, before)
 			}
 		})
+	}
+}
+
+func TestOpenMissingDatabase(t *testing.T) {
+	name := pgtest.Database(t)
+	if _, err := db.OpenExisting(context.Background(), name); !errors.Is(err, db.ErrMissing) {
+		t.Errorf("got error %v, want %v", err, db.ErrMissing)
+	}
+	if n := tableCount(t, name); n != 0 {
+		t.Errorf("got %d tables, want none", n)
 	}
 }
 

@@ -2,9 +2,11 @@ package catalog
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"relcheck/checker"
 	"relcheck/checker/printable"
 	"relcheck/checker/version"
 )
@@ -90,7 +92,40 @@ func (p *Product) EditHints(e *ReleasePatch, r *Ranked, now time.Time) (hints []
 		}
 		hints = append(hints, "it has no files with these names, so their checksums and sizes are not shown: "+text+more)
 	}
+	for _, f := range e.files {
+		if f.Platform == (checker.Platform{}) && f.URL != "" && p.withoutPlatform(&r.Release, f.Name) {
+			hints = append(hints, fmt.Sprintf("clients are never offered %s as their download, because its name contains no platform: name it as in %s-linux-amd64, or give its platform with --asset linux/amd64=URL", f.Name, p.Name))
+		}
+	}
 	return hints
+}
+
+// HostedHints explains what may be unexpected about a hosted file that was added to a release.
+func (p *Product) HostedHints(r *Release, name string) (hints []string) {
+	linked := *r
+	p.SetLinks(&linked, func(f *NamedFile) string {
+		if f.Hosted == nil {
+			return ""
+		}
+		return "/" + f.Name
+	})
+	if p.withoutPlatform(&linked, name) {
+		hints = append(hints, fmt.Sprintf("clients are never offered %s as their download, because its name contains no platform: name it as in %s-linux-amd64, with --name", name, p.Name))
+	}
+	return hints
+}
+
+// withoutPlatform reports whether a file of a release is for no platform only because of its
+// name.
+func (p *Product) withoutPlatform(r *Release, name string) bool {
+	d := p.Downloads(r)
+	for _, f := range d.ByPlatform() {
+		if f.Name == name {
+			return false
+		}
+	}
+	i := slices.IndexFunc(d.Named, func(f File) bool { return f.Name == name })
+	return i >= 0 && d.Selection.WithoutPlatform(i)
 }
 
 // newerOtherPrefix returns the highest release of another prefix whose version is higher

@@ -43,8 +43,8 @@ server and move the old store away first. Run the command as the user of the
 server. If root runs it, the new file belongs to the owner of its folder.
 
 The new store has the same ID as the old one, so it continues the old store's
-backups. Do not run two stores from one backup with the same --backup-dir: each
-would treat the other's backups as its own.`,
+backups. Do not run two stores from one backup with the same folder of relcheck serve
+--backup-dir: each would treat the other's backups as its own.`,
 		Example: `  relcheck restore /mnt/backup/relcheck-1f0c9a7be2d45386-20260131T000000Z.db \
     --db /var/lib/relcheck/relcheck.db
   relcheck restore copy.db --db postgres://relcheck@db.example.com/relcheck`,

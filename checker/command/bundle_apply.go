@@ -314,6 +314,9 @@ func (a *bundleApplication) apply(ctx context.Context, b *bundle.Reader) error {
 		}
 	}
 	a.summary(b)
+	if a.folder != nil && !a.dryRun {
+		printServing(a.out, a.folder, a.files)
+	}
 	return nil
 }
 

@@ -94,6 +94,9 @@ func Run(ctx context.Context, args []string, streams IO) int {
 	} else if !started { // cobra did not accept the arguments
 		status = statusUsage
 	}
+	if e, ok := errors.AsType[misplacedStore](err); ok {
+		err, status = e.suggest(args), statusUsage
+	}
 	if cmd.Annotations[onlyFailed] != "" {
 		status = statusFailed
 	}
@@ -175,6 +178,9 @@ func checkArgs(cmd *cobra.Command, args []string) error {
 	}
 	usage := strings.Join(append([]string{cmd.CommandPath()}, names...), " ")
 	if len(args) > len(names) {
+		if flag := cmd.Flags().Lookup("db"); flag != nil && !flag.Changed && looksLikeStore(args[len(names)]) {
+			return misplacedStore{args[len(names)]}
+		}
 		return fmt.Errorf("unexpected argument %q: usage: %s", args[len(names)], usage)
 	}
 	missing := slices.DeleteFunc(slices.Clone(names[len(args):]), func(word string) bool { return word[0] == '[' }) // optional

@@ -1,8 +1,11 @@
 package command
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
+	"relcheck/checker/printable"
 	"relcheck/db"
 	"relcheck/db/dbfile"
 )
@@ -20,6 +23,12 @@ Reports that are recorded during the copy are not copied: stop the servers first
 and start them again on the copy.`,
 		Example: `  relcheck copy --from relcheck.db --to postgres://relcheck@db/relcheck
   relcheck copy --from postgres://relcheck@db/relcheck --to relcheck.db`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 2 && from == "" && to == "" {
+				return fmt.Errorf("unexpected arguments: did you mean: relcheck copy --from %s --to %s", printable.QuoteShell(args[0]), printable.QuoteShell(args[1]))
+			}
+			return checkArgs(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if from == "" || to == "" {
 				return usageError("missing --from or --to: name the store to copy and the store to create")

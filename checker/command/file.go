@@ -4,16 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"relcheck/checker/mirror"
+	"relcheck/checker/printable"
 	"relcheck/db"
 	"relcheck/db/dbfile"
+	"relcheck/db/doctor"
 )
 
 func fileCommand(streams IO) *cobra.Command {
@@ -31,24 +35,25 @@ func filesFlag(c *cobra.Command, folder *string) {
 }
 
 // filesCommand adds the flags --db and --files to a command, which calls run with the store
-// and the folder. If create is not set, the folder must exist.
-func filesCommand(c *cobra.Command, create bool, run func(ctx context.Context, s *db.Store, f *mirror.Folder, args []string) error) *cobra.Command {
+// and the path of the folder.
+func filesCommand(c *cobra.Command, run func(ctx context.Context, s *db.Store, folder string, args []string) error) *cobra.Command {
 	var name, path string
 	dbFlag(c, &name)
 	filesFlag(c, &path)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
+		if path == "" {
+			return usageError("missing --files: give the folder of relcheck serve --files")
+		}
 		return withExisting(cmd.Context(), name, func(s *db.Store) error {
-			return withFolder(cmd.Context(), s, path, create, func(f *mirror.Folder) error { return run(cmd.Context(), s, f, args) })
+			return explainNotFound(cmd, s, args, run(cmd.Context(), s, path, args))
 		})
 	}
 	return c
 }
 
-// withFolder opens the folder of a store's files.
+// withFolder opens the folder of a store's files. If create is set, it creates a missing
+// folder, so that a command first checks everything else.
 func withFolder(ctx context.Context, s *db.Store, path string, create bool, f func(*mirror.Folder) error) (err error) {
-	if path == "" {
-		return usageError("missing --files: give the folder of relcheck serve --files")
-	}
 	folder, err := openFolder(ctx, s, path, create)
 	if err != nil {
 		return explainDisk(err)
@@ -89,6 +94,14 @@ func openFolder(ctx context.Context, s *db.Store, path string, create bool) (*mi
 		}
 	}
 	return folder, err
+}
+
+// printServing prints how the files of a folder reach clients, unless a server has served the
+// folder lately.
+func printServing(w io.Writer, f *mirror.Folder, path string) {
+	if time.Since(f.LastServed()) > doctor.ServedWithin {
+		fmt.Fprintf(w, "clients can download from this folder only if a server runs with: relcheck serve --files %s\n", printable.QuoteShell(path))
+	}
 }
 
 // explainDisk adds advice to an error about a full disk.

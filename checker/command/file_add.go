@@ -33,7 +33,7 @@ medium. If upstream has a checksum for this name, the file must match it.`,
     --files /srv/relcheck`,
 	}
 	c.Flags().StringVar(&name, "name", "", "`name` of the file in the release (default: that of PATH)")
-	return filesCommand(c, true, func(ctx context.Context, s *db.Store, f *mirror.Folder, args []string) error {
+	return filesCommand(c, func(ctx context.Context, s *db.Store, folder string, args []string) error {
 		if name == "" {
 			name = filepath.Base(args[2])
 		}
@@ -61,24 +61,31 @@ medium. If upstream has a checksum for this name, the file must match it.`,
 		if m, ok := errors.AsType[*catalog.FieldError](h.Check()); ok { // of the name, before a large file is read
 			return usageError("--name: %s", m.Text)
 		}
-		content, err := f.Add(ctx, file, want)
-		switch {
-		case errors.Is(err, mirror.ErrMismatch):
-			return fmt.Errorf("add %s: it differs from upstream's file of this name: %w: add the right file, or give another --name", name, err)
-		case err != nil:
-			return explainDisk(err)
-		}
-		h.SHA256, h.Size = content.SHA256, content.Size
-		release, err := f.Hold(ctx, content)
-		if err != nil {
-			return err
-		}
-		defer release()
-		if err := s.HostFile(ctx, args[0], r.Tag, h); err != nil {
-			return err
-		}
-		fmt.Fprintf(streams.Err, "%s %s: added %s: %s, %s\n", args[0], r.Tag, name, stats.ShowBytes(float64(h.Size)), verifiedText(h.Verified))
-		return nil
+		return withFolder(ctx, s, folder, true, func(f *mirror.Folder) error {
+			content, err := f.Add(ctx, file, want)
+			switch {
+			case errors.Is(err, mirror.ErrMismatch):
+				return fmt.Errorf("add %s: it differs from upstream's file of this name: %w: add the right file, or give another --name", name, err)
+			case err != nil:
+				return explainDisk(err)
+			}
+			h.SHA256, h.Size = content.SHA256, content.Size
+			release, err := f.Hold(ctx, content)
+			if err != nil {
+				return err
+			}
+			defer release()
+			if err := s.HostFile(ctx, args[0], r.Tag, h); err != nil {
+				return err
+			}
+			fmt.Fprintf(streams.Err, "%s %s: added %s: %s, %s\n", args[0], r.Tag, name, stats.ShowBytes(float64(h.Size)), verifiedText(h.Verified))
+			if r, _, err = s.Release(ctx, args[0], r.Tag); err != nil {
+				return err
+			}
+			printLines(streams.Err, p.HostedHints(&r, name))
+			printServing(streams.Err, f, folder)
+			return nil
+		})
 	})
 }
 
@@ -141,7 +148,7 @@ upstream has changed it under the same name.`,
 			return err
 		}
 		l := &list{name: "files", heads: []string{"product", "release", "file", "size", "state", "SHA-256"}, omitted: []string{"SHA-256"},
-			none: "there are no files: add some with relcheck file fetch or relcheck bundle apply"}
+			none: "there are no files: add some with relcheck file fetch, relcheck file add or relcheck bundle apply"}
 		for _, name := range names {
 			p, ranked, err := rankedReleases(ctx, s, name)
 			if err != nil {
@@ -196,7 +203,7 @@ needs any more is removed from the folder, unless it was stored within the last 
 	}
 	c.Flags().IntVar(&keep, "keep", 0, "`number` of the newest releases whose files stay")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "show what would be removed, and remove nothing")
-	return filesCommand(c, false, func(ctx context.Context, s *db.Store, f *mirror.Folder, args []string) error {
+	return filesCommand(c, func(ctx context.Context, s *db.Store, folder string, args []string) error {
 		if keep < 1 {
 			return usageError("--keep: give the number of the newest releases whose files stay, at least 1")
 		}
@@ -204,21 +211,23 @@ needs any more is removed from the folder, unless it was stored within the last 
 		if err != nil {
 			return err
 		}
-		for _, name := range names {
-			if err := unhostOld(ctx, s, name, keep, dryRun, streams.Err); err != nil {
-				return err
+		return withFolder(ctx, s, folder, false, func(f *mirror.Folder) error {
+			for _, name := range names {
+				if err := unhostOld(ctx, s, name, keep, dryRun, streams.Err); err != nil {
+					return err
+				}
 			}
-		}
-		if dryRun {
-			fmt.Fprintln(streams.Err, "nothing was removed, because of --dry-run")
-			return nil
-		}
-		n, size, err := f.Prune(ctx, func() (map[string]bool, error) { return s.HostedContents(ctx) })
-		if errors.Is(err, mirror.ErrInUse) {
-			return fmt.Errorf("%w: run the command again when it has finished", err)
-		}
-		fmt.Fprintf(streams.Err, "removed %s from the folder, %s\n", count(int64(n), "content"), stats.ShowBytes(float64(size)))
-		return err
+			if dryRun {
+				fmt.Fprintln(streams.Err, "nothing was removed, because of --dry-run")
+				return nil
+			}
+			n, size, err := f.Prune(ctx, func() (map[string]bool, error) { return s.HostedContents(ctx) })
+			if errors.Is(err, mirror.ErrInUse) {
+				return fmt.Errorf("%w: run the command again when it has finished", err)
+			}
+			fmt.Fprintf(streams.Err, "removed %s from the folder, %s\n", count(int64(n), "content"), stats.ShowBytes(float64(size)))
+			return err
+		})
 	})
 }
 

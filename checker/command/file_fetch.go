@@ -50,7 +50,7 @@ shown as unverified. Stored files are not fetched again. Interrupted downloads c
 	c.Flags().Var(&o.speed, "speed", "maximum `bytes` a second, such as 500KB or 10MB (default: unlimited)")
 	c.Flags().IntVar(&o.parallel, "parallel", o.parallel, "`number` of files to fetch at the same time")
 	c.Flags().BoolVar(&o.replace, "replace", false, "replace files that upstream has changed under the same name, and fetch unverified files again to compare them")
-	return filesCommand(c, true, func(ctx context.Context, s *db.Store, f *mirror.Folder, args []string) error {
+	return filesCommand(c, func(ctx context.Context, s *db.Store, folder string, args []string) error {
 		platforms, err := parsePlatforms(o.platforms)
 		switch {
 		case err != nil:
@@ -70,12 +70,16 @@ shown as unverified. Stored files are not fetched again. Interrupted downloads c
 		if err != nil {
 			return err
 		}
-		fetch := newFileFetcher(s, p, f, o, streams.Err)
-		defer fetch.close()
-		if err := fetch.all(ctx, jobs); err != nil {
-			return explainDisk(err)
-		}
-		return fetch.summary()
+		return withFolder(ctx, s, folder, true, func(f *mirror.Folder) error {
+			fetch := newFileFetcher(s, p, f, o, streams.Err)
+			defer fetch.close()
+			if err := fetch.all(ctx, jobs); err != nil {
+				return explainDisk(err)
+			}
+			err := fetch.summary()
+			printServing(streams.Err, f, folder)
+			return err
+		})
 	})
 }
 

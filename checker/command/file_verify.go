@@ -33,20 +33,22 @@ bundle again.`,
   relcheck file verify --repair --files /srv/relcheck`,
 	}
 	c.Flags().BoolVar(&repair, "repair", false, "fetch damaged and missing files again")
-	return filesCommand(c, false, func(ctx context.Context, s *db.Store, f *mirror.Folder, _ []string) error {
-		v := verification{store: s, folder: f, out: streams.Err, progress: byteProgress{progress: newProgress(streams.Err)}, hosted: map[string][]db.HostedFile{}}
-		if repair {
-			v.fetcher = &mirror.Fetcher{Folder: f, Client: fetch.NewClient()}
-		}
-		err := v.run(ctx)
-		v.progress.clear()
-		if err != nil && ctx.Err() != nil {
-			return errors.New("interrupted: run the command again to verify all files")
-		}
-		if err != nil {
-			return explainDisk(err)
-		}
-		return v.summary()
+	return filesCommand(c, func(ctx context.Context, s *db.Store, folder string, _ []string) error {
+		return withFolder(ctx, s, folder, false, func(f *mirror.Folder) error {
+			v := verification{store: s, folder: f, out: streams.Err, progress: byteProgress{progress: newProgress(streams.Err)}, hosted: map[string][]db.HostedFile{}}
+			if repair {
+				v.fetcher = &mirror.Fetcher{Folder: f, Client: fetch.NewClient()}
+			}
+			err := v.run(ctx)
+			v.progress.clear()
+			if err != nil && ctx.Err() != nil {
+				return errors.New("interrupted: run the command again to verify all files")
+			}
+			if err != nil {
+				return explainDisk(err)
+			}
+			return v.summary()
+		})
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"relcheck/checker/printable"
 )
@@ -68,9 +69,9 @@ func helpText(cmd *cobra.Command, width int) string {
 	section("", reflow(more, prose))
 	if !cmd.HasAvailableSubCommands() {
 		section("Usage", "  "+cmd.UseLine())
-		title := "Flags, also set by environment variables (--db by RELCHECK_DB)"
-		if cmd.Annotations[noEnvironment] != "" {
-			title = "Flags"
+		title := "Flags"
+		if example := environmentExample(cmd); example != "" {
+			title = "Flags, also set by environment variables (" + example + ")"
 		}
 		section(title, cmd.LocalFlags().FlagUsagesWrapped(width))
 		return b.String()
@@ -86,6 +87,20 @@ func helpText(cmd *cobra.Command, width int) string {
 	}
 	section("", reflow(last, prose))
 	return b.String()
+}
+
+// environmentExample names a flag of a command and its variable: --db by RELCHECK_DB. It is empty
+// if the environment sets none of its flags.
+func environmentExample(cmd *cobra.Command) (text string) {
+	if cmd.Annotations[noEnvironment] != "" {
+		return ""
+	}
+	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if f.Name != "help" && !f.Hidden && (text == "" || f.Name == "db") {
+			text = "--" + f.Name + " by " + variable(f.Name)
+		}
+	})
+	return text
 }
 
 // listCommands lists the commands of a group of the help text.

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -53,5 +54,38 @@ func TestJSONFlag(t *testing.T) {
 	})
 	if found < 15 {
 		t.Errorf("got %d commands, want at least 15", found)
+	}
+}
+
+// TestHelpNamesFlags checks that each flag that a help text names exists: in the command itself,
+// or in the command that the same sentence or example names before it.
+func TestHelpNamesFlags(t *testing.T) {
+	words := regexp.MustCompile(`\bopa [a-z]+ --[a-z]+|relcheck((?: [a-z]+)+)|--[a-z][a-z-]*|\. |: |; |\n\n`)
+	checked := 0
+	eachCommand(newRoot(IO{}), func(c *cobra.Command) {
+		if strings.HasPrefix(c.CommandPath(), "relcheck completion") { // its texts are cobra's
+			return
+		}
+		text := strings.Join([]string{c.Short, c.Long, c.Example, c.LocalFlags().FlagUsages(), environmentExample(c)}, "\n\n")
+		named := c
+		for _, word := range words.FindAllString(text, -1) {
+			flag, isFlag := strings.CutPrefix(word, "--")
+			switch {
+			case isFlag:
+				checked++
+				if c.Flags().Lookup(flag) == nil && named.Flags().Lookup(flag) == nil {
+					t.Errorf("%s: its help names --%s, which neither it nor %s has", c.CommandPath(), flag, named.CommandPath())
+				}
+			case strings.HasPrefix(word, "relcheck"):
+				if found, _, err := c.Root().Find(strings.Fields(word)[1:]); err == nil {
+					named = found
+				}
+			default:
+				named = c
+			}
+		}
+	})
+	if checked < 300 {
+		t.Errorf("checked %d flags, want at least 300", checked)
 	}
 }

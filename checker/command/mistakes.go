@@ -3,6 +3,8 @@ package command
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -93,10 +95,40 @@ func commandsNamed(cmd *cobra.Command, name string) (all []*cobra.Command) {
 	return all
 }
 
+// misplacedStore is an error about the name of a store that is not the value of --db.
+type misplacedStore struct{ name string }
+
+func (m misplacedStore) Error() string { return fmt.Sprintf("unexpected argument %q", m.name) }
+
+// suggest adds to the error the command that is probably meant, given the arguments.
+func (m misplacedStore) suggest(args []string) error {
+	command := "relcheck"
+	for i, arg := range args {
+		if arg == m.name && !slices.Contains(args[:i], arg) {
+			command += " --db"
+		}
+		command += " " + printable.QuoteShell(arg)
+	}
+	return fmt.Errorf("%w: did you mean: %s", m, command)
+}
+
+// looksLikeStore reports whether an argument is probably the name of a store.
+func looksLikeStore(arg string) bool {
+	info, err := os.Stat(arg)
+	return err == nil && info.Mode().IsRegular() || slices.Contains([]string{".db", ".sqlite", ".sqlite3"}, filepath.Ext(arg)) ||
+		strings.HasPrefix(arg, "postgres://") || strings.HasPrefix(arg, "postgresql://")
+}
+
 // unknownFlag adds to an error about a flag what is probably meant.
 func unknownFlag(cmd *cobra.Command, err error) error {
 	unknown, ok := errors.AsType[*pflag.NotExistError](err)
-	if !ok || unknown.GetSpecifiedShortnames() != "" {
+	if !ok {
+		return err
+	}
+	if short, _, _ := strings.Cut(unknown.GetSpecifiedShortnames(), "="); short != "" {
+		if cmd.Flags().Lookup(short) != nil {
+			return fmt.Errorf("unknown flag -%s: did you mean --%[1]s?", short)
+		}
 		return err
 	}
 	name := unknown.GetSpecifiedName()

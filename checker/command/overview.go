@@ -68,7 +68,7 @@ func (s *screen) overview(v *stats.View) block {
 // title shows the product, the query and the date of the statistics.
 func (s *screen) title(v *stats.View) block {
 	line := s.styled(newText(masked(v.Product.Title)), bold).plus(s.styled(newText("  "+describe(v.Query)), faint))
-	asOf := "no releases: add them with " + v.Product.AddCommands()
+	asOf := "no releases (add them with " + v.Product.AddCommands() + ")"
 	switch {
 	case v.Latest != "":
 		asOf = "latest release " + masked(v.Latest)

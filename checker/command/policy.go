@@ -1,8 +1,11 @@
 package command
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"slices"
@@ -22,12 +25,16 @@ func policyCommand(streams IO) *cobra.Command {
 		Use:   "policy",
 		Short: "Print what a server receives, stores and shows, as a sheet for reviewers.",
 		Long: `Print what a server receives, stores, logs and shows, for how long and for whom, as a
-sheet for reviewers. Give the command the flags and environment variables of serve. The
-sheet is Markdown if the output is not a terminal.`,
+sheet for reviewers. Give the command the flags and environment variables of serve. Without --base-url
+and --listen, the sheet names the URL of the server that has started last on the store. It is
+Markdown if the output is not a terminal.`,
 		Example: `  relcheck policy --base-url https://releases.example.com > policy.md`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(); err != nil {
 				return err
+			}
+			if !cmd.Flags().Changed("listen") && !cmd.Flags().Changed("tls-cert") { // otherwise they determine the URL
+				o.Base = cmp.Or(o.Base, o.knownBase(cmd.Context(), streams))
 			}
 			config, err := o.policy(cmd.Context())
 			if err != nil {
@@ -38,6 +45,27 @@ sheet is Markdown if the output is not a terminal.`,
 	}
 	o.flags(c)
 	return c
+}
+
+// knownBase returns the base URL that the store knows, or "". The store is optional, but it is
+// reported if it cannot be read, because the sheet then names another URL.
+func (o *serveOptions) knownBase(ctx context.Context, streams IO) string {
+	if o.Base != "" {
+		return ""
+	}
+	s, err := db.OpenUnchanged(ctx, o.db)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, db.ErrMissing) {
+		return ""
+	}
+	base := ""
+	if err == nil {
+		base, err = s.BaseURL(ctx)
+		err = errors.Join(err, s.Close())
+	}
+	if err != nil {
+		fmt.Fprintf(streams.Err, "the sheet may name another URL than the server's: %s; give it with --base-url\n", masked(err.Error()))
+	}
+	return base
 }
 
 // policy returns the configuration that the sheet describes.

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/printable"
 	"relcheck/checker/server"
 	"relcheck/checker/server/dialect"
 )
@@ -15,6 +16,19 @@ func presetCommand(streams IO) *cobra.Command {
 	return group("preset", "List the settings of known programs.", `
   relcheck preset list
   relcheck product add --preset grafana`, presetList(streams))
+}
+
+// unknownPreset returns an error about a preset that does not exist.
+func unknownPreset(name string) error {
+	var names []string
+	for _, p := range catalog.Presets() {
+		names = append(names, p.Name)
+	}
+	hint := ""
+	if found := printable.Nearest(name, names); found != "" {
+		hint = "; did you mean " + found + "?"
+	}
+	return usageError("--preset: there is no preset %q: list them with relcheck preset list%s", name, hint)
 }
 
 // listedPreset is a preset in JSON.

@@ -95,7 +95,7 @@ func newProduct(args []string, preset string) (p catalog.Product, note string, e
 	if preset != "" {
 		found := catalog.PresetNamed(preset)
 		if found == nil {
-			return p, "", usageError("--preset: there is no preset %q: list them with relcheck preset list", preset)
+			return p, "", unknownPreset(preset)
 		}
 		p, note = found.Product, found.Note
 	} else if len(args) == 0 {

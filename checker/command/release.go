@@ -61,7 +61,7 @@ product's templates.`,
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
 				r, done, err := s.EditRelease(cmd.Context(), args[0], args[1], e)
 				if err != nil {
-					return flagError(err)
+					return explainNotFound(cmd, s, args, flagError(err))
 				}
 				verb := map[catalog.Outcome]string{catalog.Added: "added", catalog.Changed: "changed", catalog.Unchanged: "nothing to change in"}
 				fmt.Fprintf(streams.Err, "%s release %s of %s\n", verb[done], r.Tag, args[0])

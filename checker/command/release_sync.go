@@ -46,7 +46,8 @@ func releaseSync(streams IO) *cobra.Command {
 		Use:   "sync [PRODUCT...]",
 		Short: "Read releases from their upstreams.",
 		Long: `Read the releases of products from their upstreams, which relcheck product set --upstream
-sets. A product without upstreams is read from its Go modules (--module).
+sets. A product without upstreams is read from the Go modules that relcheck product set --module
+sets.
 
 The lists of all upstreams of a product are stored together. If one of them cannot be read to
 its end, none is stored. A release that upstream no longer lists counts as removed. If more

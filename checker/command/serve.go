@@ -130,7 +130,7 @@ func (o *serveOptions) check() error {
 			return err
 		}
 	}
-	if o.syncEvery > 0 {
+	if o.syncEvery > 0 || o.tokens != "" {
 		_, err := o.tokens.read()
 		return err
 	}
@@ -171,7 +171,7 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := openStore(ctx, o.db, streams)
+	s, err := openStore(ctx, o.db, streams, o.mayCreate)
 	if err != nil {
 		return err
 	}

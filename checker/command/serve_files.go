@@ -46,6 +46,14 @@ func (o *serveOptions) openFiles(ctx context.Context, s *db.Store, log *slog.Log
 	return o.Files.Close, nil
 }
 
+// mayCreate returns an error if a server of a new store could not use the folder of --files.
+func (o *serveOptions) mayCreate() error {
+	if o.files == "" {
+		return nil
+	}
+	return mirror.CheckNew(o.files)
+}
+
 // reserve returns a function that returns an error if a download would leave less than the
 // larger of 1 GB and 5 % of the disk free. Otherwise clients that request many files could
 // fill a disk that the store also needs.

@@ -113,6 +113,9 @@ and product, url, seed, instances. Members may be added, but are never removed.`
 
 func (o *simulateOptions) check(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 && len(o.replay) == 0 {
+		if o.db == "" && looksLikeStore(args[0]) {
+			return misplacedStore{args[0]}
+		}
 		return usageError("unexpected argument %q: files follow --replay", args[0])
 	}
 	o.replay = append(o.replay, args...)

@@ -69,7 +69,7 @@ func (o *simulateOptions) partly(ctx context.Context, s *db.Store, err error) er
 	if ctx.Err() != nil {
 		err = errors.New("interrupted")
 	}
-	if s.Created() && db.IsFile(o.db) { // nothing is left of it
+	if s.Created() { // nothing is left of it
 		return err
 	}
 	err = fmt.Errorf("%w: %s contains an incomplete simulation", err, s.Name())

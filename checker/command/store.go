@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -36,6 +39,9 @@ func (n *storeName) Type() string   { return "string" }
 func (n *storeName) String() string { return string(*n) }
 
 func (n *storeName) Set(s string) error {
+	if s == "" {
+		return errors.New("the name is empty: name a file, such as relcheck.db")
+	}
 	*n = storeName(s)
 	return db.CheckName(s)
 }
@@ -45,15 +51,34 @@ func existingStoreCommand(c *cobra.Command, run func(ctx context.Context, s *db.
 	var name string
 	dbFlag(c, &name)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		err := withExisting(cmd.Context(), name, func(s *db.Store) error { return run(cmd.Context(), s, args) })
-		if errors.Is(err, db.ErrNotFound) && len(args) > 0 {
-			if product, _, ok := strings.Cut(args[0], "@"); ok {
-				return fmt.Errorf("%s is a channel, not a product: give %s; relcheck product channel list %s shows what each channel offers", args[0], product, printable.QuoteShell(product))
-			}
-		}
-		return err
+		return withExisting(cmd.Context(), name, func(s *db.Store) error {
+			return explainNotFound(cmd, s, args, run(cmd.Context(), s, args))
+		})
 	}
 	return c
+}
+
+// explainNotFound adds to an error about something missing what is probably meant by the first
+// argument, if it should name a product and names none.
+func explainNotFound(cmd *cobra.Command, s *db.Store, args []string, err error) error {
+	if !errors.Is(err, db.ErrNotFound) || len(args) == 0 || !strings.Contains(cmd.Use, "PRODUCT") && cmd.Parent().Name() != "product" {
+		return err
+	}
+	arg := args[0]
+	if product, _, ok := strings.Cut(arg, "@"); ok {
+		return fmt.Errorf("%s is a channel, not a product: give %s; relcheck product channel list %s shows what each channel offers", arg, product, printable.QuoteShell(product))
+	}
+	names, failed := productsOrAll(cmd.Context(), s, nil)
+	if failed != nil || slices.Contains(names, arg) {
+		return err
+	}
+	if found := printable.Nearest(arg, names); found != "" {
+		return fmt.Errorf("%w; did you mean %s?", err, found)
+	}
+	if looksLikeStore(arg) {
+		return fmt.Errorf("%w; if it is a store, name it with --db %s", err, printable.QuoteShell(arg))
+	}
+	return err
 }
 
 // withStore opens a store for a change. If it does not exist, it is created if f succeeds.
@@ -72,13 +97,14 @@ func withStore(ctx context.Context, path string, streams IO, f func(*db.Store) e
 			return nil
 		case done && errors.Is(err, backup.ErrExists):
 			return fmt.Errorf("another process has created %s meanwhile, and nothing was changed: run the command again", file)
-		case errors.Is(err, db.ErrNotFound):
-			return fmt.Errorf("%w; there is no store at %s: name another with --db", err, file)
 		case !errors.Is(err, backup.ErrExists):
-			return err
+			return noStoreAt(file, err)
 		}
 	}
-	s, err := openStore(ctx, path, streams)
+	s, err := openStore(ctx, path, streams, func() error { return errNew })
+	if errors.Is(err, errNew) {
+		return withNewDatabase(ctx, path, streams, f)
+	}
 	if err != nil {
 		return err
 	}
@@ -86,10 +112,59 @@ func withStore(ctx context.Context, path string, streams IO, f func(*db.Store) e
 	return f(s)
 }
 
+// errNew stops openStore before it creates a store.
+var errNew = errors.New("there is no store")
+
+// withNewDatabase calls f with a new store in a temporary file, and copies it to an empty
+// PostgreSQL database when f succeeds.
+func withNewDatabase(ctx context.Context, name string, streams IO, f func(*db.Store) error) (err error) {
+	public, _, err := db.PublicName(name)
+	if err != nil {
+		return err
+	}
+	folder, err := os.MkdirTemp("", "relcheck-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	s, err := db.Open(ctx, filepath.Join(folder, "relcheck.db"), streams.Schema)
+	if err != nil {
+		return err
+	}
+	defer closing(s, &err)
+	if err := f(s); err != nil {
+		return noStoreAt(public, err)
+	}
+	if _, err := s.Copy(ctx, name, streams.Schema, func(int64, int64) {}); err != nil {
+		return fmt.Errorf("nothing was changed: %w", err)
+	}
+	fmt.Fprintf(streams.Err, "created %s\n", public)
+	return nil
+}
+
+// noStoreAt adds to an error about something missing that the store does not exist, because
+// another one may be meant.
+func noStoreAt(name string, err error) error {
+	if errors.Is(err, db.ErrNotFound) {
+		return fmt.Errorf("%w; there is no store at %s: name another with --db", err, name)
+	}
+	return err
+}
+
 // openStore opens a store, and reports if that created or upgraded it: the path of a
-// new store may be a mistake, and older versions of relcheck refuse an upgraded store.
-func openStore(ctx context.Context, name string, streams IO) (*db.Store, error) {
-	s, err := db.Open(ctx, name, streams.Schema)
+// new store may be a mistake, and older versions of relcheck refuse an upgraded store. It
+// creates no store if mayCreate returns an error.
+func openStore(ctx context.Context, name string, streams IO, mayCreate func() error) (*db.Store, error) {
+	s, err := db.OpenExisting(ctx, name)
+	switch {
+	case errors.Is(err, db.ErrMissing):
+		if err := mayCreate(); err != nil {
+			return nil, err
+		}
+		s, err = db.Open(ctx, name, streams.Schema)
+	case err != nil && db.IsFile(name): // if its creation was interrupted, nothing is left of it now
+		s, err = db.Open(ctx, name, streams.Schema)
+	}
 	if err == nil && s.Created() {
 		fmt.Fprintf(streams.Err, "created %s\n", s.Name())
 	}

@@ -50,7 +50,7 @@ the file.`,
 				return fmt.Errorf("import %s: %w: nothing was imported", args[1], err)
 			}
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
-				return importList(cmd.Context(), s, args[0], "import "+args[1], list, force, streams)
+				return explainNotFound(cmd, s, args, importList(cmd.Context(), s, args[0], "import "+args[1], list, force, streams))
 			})
 		},
 	}

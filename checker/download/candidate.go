@@ -29,7 +29,7 @@ func (r *release) candidates() []candidate {
 			cs = append(cs, candidate{n, i, p, btoi(assumed)})
 		}
 		if len(platforms) == 0 {
-			r.unused[i] = pick(n.os != "" && n.arch != "", "unsupported platform", "no platform in its name")
+			r.unused[i] = pick(n.os != "" && n.arch != "", unsupported, noPlatform)
 			if n.os == "" && n.arch == "" && len(n.extra) == 0 {
 				bare = append(bare, candidate{n, i, checker.Other, 2})
 			}

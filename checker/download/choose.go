@@ -33,6 +33,18 @@ type Selection struct {
 	Unused []string
 }
 
+// The reasons of files that could be the download for a platform if their names were others.
+const (
+	noPlatform  = "no platform in its name"
+	unsupported = "unsupported platform"
+)
+
+// WithoutPlatform reports whether a file is unused only because its name contains no platform
+// that a client can have.
+func (s *Selection) WithoutPlatform(file int) bool {
+	return s.Unused[file] == noPlatform || s.Unused[file] == unsupported
+}
+
 // Choice is the download for a platform.
 type Choice struct {
 	File   int    // index in the files that were given

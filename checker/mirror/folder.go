@@ -130,16 +130,6 @@ func (f *Folder) claim(store string) error {
 	return f.root.Rename(name, Owner)
 }
 
-// CheckWritable returns an error if files cannot be added to the folder.
-func (f *Folder) CheckWritable() error {
-	name := path.Join(partials, fmt.Sprintf("check-%016x", rand.Uint64()))
-	file, err := f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	return errors.Join(file.Close(), f.root.Remove(name))
-}
-
 // Close closes the folder.
 func (f *Folder) Close() error {
 	f.adopt()

@@ -134,6 +134,22 @@ func (f *Folder) LastCheck(digits string) time.Time {
 	return info.ModTime()
 }
 
+// LastServed returns when a server has last recorded that it verified contents, or the zero
+// time. A server that serves the folder does so for each content once a day, unless it cannot
+// write to the folder.
+func (f *Folder) LastServed() (at time.Time) {
+	records, err := fs.ReadDir(f.root.FS(), checks)
+	if err != nil {
+		return at
+	}
+	for _, r := range records {
+		if last := f.LastCheck(r.Name()); last.After(at) {
+			at = last
+		}
+	}
+	return at
+}
+
 // RecordCheck records that they were verified. The record is the time of an empty file.
 func (f *Folder) RecordCheck(digits string, at time.Time) error {
 	if err := f.root.MkdirAll(checks, 0o755); err != nil {

@@ -8,6 +8,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -211,18 +213,40 @@ func (x *examination) checkTokens(ctx context.Context) {
 	}
 }
 
-// checkProxy reports whether the server sees the IPs of its clients.
+// checkProxy reports whether the server sees the IPs of its clients, and whether links lead to
+// it. The store does not know whether a proxy is trusted, so the links are a warning only if a
+// proxy was detected.
 func (x *examination) checkProxy(ctx context.Context) {
 	hidden, err := x.Setting(ctx, "proxy")
 	switch {
 	case err != nil && !errors.Is(err, sql.ErrNoRows): // schemas 1 and 2 do not have it
 		x.report(Problem, "proxy", "cannot be read: %v", err)
+		return
 	case hidden != 0:
 		x.report(Warning, "proxy", "all requests seem to come through one proxy, so its clients share one rate limit: "+
 			"if there is a proxy, start relcheck serve with its address as --trusted-proxy")
 	default:
 		x.report(OK, "proxy", "no sign of a proxy that the server does not trust")
 	}
+	base, err := x.BaseURL(ctx)
+	u, invalid := url.Parse(base)
+	switch {
+	case err != nil:
+		x.report(Problem, "links", "the base URL cannot be read: %v", err)
+	case base == "":
+		x.report(OK, "links", "no server has started on the store")
+	case invalid != nil || !isLoopback(u.Hostname()):
+		x.report(OK, "links", "they begin with %s", base)
+	case hidden != 0:
+		x.report(Warning, "links", "they begin with %s, which clients behind a proxy cannot reach: start relcheck serve with --base-url and the URL of the proxy", base)
+	default:
+		x.report(OK, "links", "they begin with %s, which only clients on the machine of the server can reach; set --base-url of relcheck serve if there are others", base)
+	}
+}
+
+// isLoopback reports whether a host is the machine itself.
+func isLoopback(host string) bool {
+	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 
 // maxClockAhead is how far in the future times may be.

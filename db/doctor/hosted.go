@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"relcheck/checker/catalog"
 	"relcheck/checker/mirror"
@@ -30,10 +31,15 @@ func (l *fileList) String() string {
 	return fmt.Sprintf("%d files, for example %s", l.n, l.first)
 }
 
+// ServedWithin is the time within which a server records that it has verified files which it
+// serves. It does so once a day.
+const ServedWithin = 48 * time.Hour
+
 // checkHosted reports hosted files that cannot be served: damaged files, files that upstream
 // has changed, and, if the folder is known, missing ones.
 func (x *examination) checkHosted(ctx context.Context) {
 	var hosted, damaged, changed, missing fileList
+	oldest := x.Now // when the first of them was stored
 	var folder *mirror.Folder
 	var folderErr error
 	if x.Files != "" {
@@ -58,6 +64,9 @@ func (x *examination) checkHosted(ctx context.Context) {
 					continue
 				}
 				hosted.add(p.Name, r.Tag, f.Name)
+				if h.Fetched.Before(oldest) {
+					oldest = h.Fetched
+				}
 				switch {
 				case f.State == catalog.FileDamaged:
 					damaged.add(p.Name, r.Tag, f.Name)
@@ -91,6 +100,10 @@ func (x *examination) checkHosted(ctx context.Context) {
 	case folder != nil:
 		x.report(OK, "hosted", "%s: all in %s; relcheck file verify reads them", printable.Count(int64(hosted.n), "file"), x.Files)
 	default:
-		x.report(OK, "hosted", "%s: none known to be damaged; --files checks their folder", printable.Count(int64(hosted.n), "file"))
+		x.report(OK, "hosted", "%s: none known to be damaged; only servers that run with --files offer them; --files checks their folder", printable.Count(int64(hosted.n), "file"))
+	}
+	if folder != nil && hosted.n > 0 && x.Now.Sub(oldest) > ServedWithin && x.Now.Sub(folder.LastServed()) > ServedWithin {
+		x.report(Warning, "hosted", "no server has verified a file in %s for %s, so none seems to offer them: start relcheck serve --files %s, or ignore this if servers cannot write to the folder",
+			x.Files, catalog.FormatAge(ServedWithin), printable.QuoteShell(x.Files))
 	}
 }
