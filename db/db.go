@@ -78,6 +78,7 @@ type dialect struct {
 	numbered     bool   // placeholders of long statements have numbers
 	logByProduct bool   // the log is ordered by product and seq, not by seq alone
 	productCond  string // beginning of a condition on seq, always true unless logByProduct
+	buildsFirst  bool   // builds are created before the transactions that use them, see createBuilds
 	size         string // query for the size of the database in bytes
 }
 
@@ -85,7 +86,7 @@ type dialect struct {
 // names for each named one.
 var (
 	sqliteDialect   = dialect{productCond: "$1 = $1 AND", size: "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"}
-	postgresDialect = dialect{numbered: true, logByProduct: true, productCond: "product = $1 AND", size: "SELECT pg_database_size(current_database())"}
+	postgresDialect = dialect{numbered: true, logByProduct: true, productCond: "product = $1 AND", buildsFirst: true, size: "SELECT pg_database_size(current_database())"}
 )
 
 // Open opens a store: the database at a postgres:// URL, or the SQLite file with that

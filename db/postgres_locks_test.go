@@ -1,0 +1,85 @@
+package db_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"testing"
+
+	"relcheck/checker/catalog"
+	"relcheck/checker/stats/rollup"
+	"relcheck/db"
+	"relcheck/db/pgtest"
+)
+
+// holdLock runs a statement in a transaction, which release undoes.
+func holdLock(t *testing.T, d *sql.DB, statement string) (release func()) {
+	t.Helper()
+	tx, err := d.Begin()
+	if err == nil {
+		_, err = tx.Exec(statement)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() { tx.Rollback() }
+}
+
+// While a product is being removed, a server that gets reports of its new builds does not keep
+// others from creating builds of other products.
+func TestBuildsBesideRemoval(t *testing.T) {
+	ctx, name := context.Background(), pgtest.Database(t)
+	s := open(t, name)
+	first, second := writer(t, s), writer(t, open(t, name))
+	defer first.Close()
+	defer second.Close()
+	if err := s.AddProduct(ctx, catalog.Product{Name: "app", Title: "App"}); err != nil {
+		t.Fatal(err)
+	}
+	release := holdLock(t, raw(t, name), "UPDATE product SET name = NULL WHERE name = 'app'")
+	recorded := make(chan error, 1)
+	go func() { recorded <- errOf(first.Record(ctx, "app", linux, report("1.0.0"))) }()
+	for i := range 10 {
+		if _, err := second.Record(ctx, "opa", linux, report(fmt.Sprintf("1.0.%d", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	release()
+	if err := <-recorded; err != nil {
+		t.Errorf("after the removal was canceled: %v", err)
+	}
+}
+
+// Reports of new builds are recorded while the counts of a site with new builds are applied,
+// which may take long.
+func TestBuildsBesideCounts(t *testing.T) {
+	ctx, name := context.Background(), pgtest.Database(t)
+	s := open(t, name)
+	w := writer(t, open(t, name))
+	defer w.Close()
+	b, n := siteBundle(t, s, 0, 1, worldDays.To), 0
+	for _, b.DryRun = range []bool{true, false} {
+		results, err := s.ApplyCounts(ctx, b, []*db.CountedProduct{{Name: "opa", Sequence: 1, Cells: func(yield func(*rollup.Cell, error) bool) {
+			for i := range 3 {
+				var c rollup.Cell
+				c.Version, c.Platform, c.Span, c.Day = fmt.Sprintf("1.0.%d", i), linux, rollup.OneDay, worldDays.From
+				c.Reports, c.Instances = 1, 1
+				if !yield(&c, nil) {
+					return
+				}
+				n++
+				if _, err := w.Record(ctx, "opa", linux, report(fmt.Sprintf("2.0.%d", n))); err != nil {
+					t.Error(err)
+				}
+			}
+		}}})
+		if err != nil || results[0].Cells != 3 {
+			t.Errorf("got %+v (error %v), want 3 cells", results, err)
+		}
+	}
+	var builds, counts int
+	err := raw(t, name).QueryRow(`SELECT (SELECT count(*) FROM build), (SELECT count(*) FROM site_count JOIN build ON build.product = site_count.product AND build.id = site_count.build)`).Scan(&builds, &counts)
+	if err != nil || builds != n+3 || counts != 3 {
+		t.Errorf("got %d builds and %d counts (error %v), want %d and 3", builds, counts, err, n+3)
+	}
+}
