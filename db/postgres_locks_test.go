@@ -3,8 +3,10 @@ package db_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"relcheck/checker/catalog"
 	"relcheck/checker/stats/rollup"
@@ -23,6 +25,60 @@ func holdLock(t *testing.T, d *sql.DB, statement string) (release func()) {
 		t.Fatal(err)
 	}
 	return func() { tx.Rollback() }
+}
+
+// awaitLockWaits waits until so many connections to the database wait for a lock.
+func awaitLockWaits(t *testing.T, d *sql.DB, want int) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		var n int
+		err := d.QueryRow("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n >= want {
+			return
+		}
+	}
+	t.Fatalf("timeout: fewer than %d connections wait for a lock", want)
+}
+
+// A product is removed without its reports only if it has none: not if its first report is
+// acknowledged after the removal has looked for reports.
+func TestRemovalBesideFirstReport(t *testing.T) {
+	ctx, name := context.Background(), pgtest.Database(t)
+	s := open(t, name)
+	w := writer(t, s)
+	defer w.Close()
+	d := raw(t, name)
+	record := func() error { return errOf(w.Record(ctx, "app", linux, report("1.0.0"))) }
+	count := func() error {
+		w.Count("app", "1.0.0", linux)
+		for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+			var n int
+			if err := d.QueryRow("SELECT count(*) FROM checks").Scan(&n); err != nil || n > 0 {
+				return err
+			}
+		}
+		return errors.New("timeout: the check was not counted")
+	}
+	for what, add := range map[string]func() error{"report": record, "check": count} {
+		if err := s.AddProduct(ctx, catalog.Product{Name: "app", Title: "App"}); err != nil {
+			t.Fatal(err)
+		}
+		release := holdLock(t, d, "SELECT value FROM setting WHERE name = 'marked' FOR UPDATE")
+		removed := make(chan error, 1)
+		go func() { removed <- s.RemoveProduct(ctx, "app", false) }()
+		awaitLockWaits(t, d, 1) // after it has looked for reports
+		err := add()
+		release()
+		if removal := <-removed; err != nil || !errors.Is(removal, db.ErrInUse) {
+			t.Errorf("%s: got error %v, and %v of the removal; want none and ErrInUse", what, err, removal)
+		}
+		if err := s.RemoveProduct(ctx, "app", true); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // While a product is being removed, a server that gets reports of its new builds does not keep

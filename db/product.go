@@ -83,7 +83,7 @@ func (s *Store) DropProduct(ctx context.Context, name string, reports bool) erro
 		if err != nil {
 			return err
 		}
-		used, err := queryValue[bool](ctx, tx, "SELECT EXISTS (SELECT 1 FROM build WHERE product = $1)", product)
+		used, err := queryValue[bool](ctx, tx, s.usedQuery(), product)
 		if err != nil {
 			return err
 		}
@@ -107,6 +107,20 @@ func (s *Store) DropProduct(ctx context.Context, name string, reports bool) erro
 		}
 		return err
 	})
+}
+
+// usedQuery is a query whether anything was recorded of a product. If builds are created in
+// transactions of their own, which are not serializable, the query must read what is recorded
+// under them: of a removal and a commit of the product's first report, which both read what
+// the other one writes, PostgreSQL then aborts one.
+func (s *Store) usedQuery() string {
+	text := "SELECT EXISTS (SELECT 1 FROM build WHERE product = $1)"
+	if s.buildsFirst {
+		for _, table := range []string{"report", "checks", "site_count"} {
+			text += " OR EXISTS (SELECT 1 FROM " + table + " WHERE product = $1)"
+		}
+	}
+	return text
 }
 
 const (
