@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"relcheck/checker/access"
 	"relcheck/checker/catalog"
 	"relcheck/checker/stats/rollup"
 	"relcheck/db"
@@ -137,5 +138,77 @@ func TestBuildsBesideCounts(t *testing.T) {
 	err := raw(t, name).QueryRow(`SELECT (SELECT count(*) FROM build), (SELECT count(*) FROM site_count JOIN build ON build.product = site_count.product AND build.id = site_count.build)`).Scan(&builds, &counts)
 	if err != nil || builds != n+3 || counts != 3 {
 		t.Errorf("got %d builds and %d counts (error %v), want %d and 3", builds, counts, err, n+3)
+	}
+}
+
+// A change of the catalog that takes long, such as an import, delays no server: each can start,
+// record, fold, delete what has expired, and let users sign in.
+func TestServersBesideChange(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	name := pgtest.Database(t)
+	k := addToken(t, open(t, name))
+	defer holdLock(t, raw(t, name), "LOCK TABLE audit IN SHARE ROW EXCLUSIVE MODE; UPDATE setting SET value = value + 1 WHERE name IN ('catalog', 'marked', 'audit')")()
+	s := open(t, name)
+	w := writer(t, s)
+	defer w.Close()
+	link, _ := access.NewLink(k.ID, time.Now())
+	session, _ := access.NewSession(k.ID, time.Now())
+	for what, do := range map[string]func() error{
+		"first token": func() error { return errOf(s.AddFirstToken(ctx, k, link)) },
+		"base URL":    func() error { return s.SetBaseURL(ctx, "https://example.com") },
+		"record":      func() error { return errOf(w.Record(ctx, "opa", linux, report("1.0.0"))) },
+		"fold":        func() error { return errOf(s.Fold(ctx)) },
+		"sweep":       func() error { return s.SweepAt(ctx, db.Retention{Reports: time.Hour}, time.Now()) },
+		"use a token": func() error { return s.UseToken(ctx, k.ID, time.Now()) },
+		"sign in":     func() error { return s.AddSession(ctx, session) },
+	} {
+		if err := do(); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// Two servers change the same rows in opposite orders. The first one is held up in the middle.
+func TestOppositeOrders(t *testing.T) {
+	ctx := context.Background()
+	for what, c := range map[string]struct {
+		middle string // statement that locks a row in the middle
+		change func(s *db.Store, server int) error
+	}{
+		"bundles": {
+			"INSERT INTO bundle_sequence SELECT id, 1 FROM product WHERE name = 'relcheck'",
+			func(s *db.Store, server int) error {
+				return errOf(s.NextBundleSequences(ctx, turned(server, "opa", "relcheck", "synced"), time.Now()))
+			},
+		},
+		"imports": {
+			`INSERT INTO release_layer (product, tag, layer, id, list, gone, revision) SELECT id, 'v3.5', 0, 0, '', false, -1 FROM product WHERE name = 'synced'`,
+			func(s *db.Store, server int) error {
+				return errOf(s.ImportReleases(ctx, "synced", ordered(server, "v3.", []int{150, 10}[server]), true)) // only the long list is staged
+			},
+		},
+	} {
+		name := pgtest.Database(t)
+		stores := []*db.Store{newSynced(t, name), open(t, name)}
+		d := raw(t, name)
+		release := holdLock(t, d, c.middle)
+		results := make(chan error, len(stores))
+		for server, s := range stores {
+			go func() { results <- c.change(s, server) }()
+			awaitLockWaits(t, d, 1+server)
+		}
+		release()
+		for range stores {
+			if err := <-results; err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		for _, s := range stores {
+			s.Close()
+		}
+		if n := deadlocks(t, d); n != 0 {
+			t.Errorf("%s: transactions have blocked each other %d times", what, n)
+		}
 	}
 }

@@ -55,7 +55,7 @@ var errDryRun = errors.New("dry run")
 func (s *Store) ApplyCounts(ctx context.Context, b SiteBundle, products []*CountedProduct) (results []CountsResult, err error) {
 	names := mapped(products, func(p *CountedProduct) string { return p.Name })
 	var missing []newBuild
-	f := func(tx *sql.Tx) error {
+	f := s.oneByOne(ctx, func(tx *sql.Tx) error {
 		results, missing = nil, nil
 		err := s.checkTrust(ctx, tx, b.Bundle, true, names)
 		if err != nil {
@@ -78,7 +78,7 @@ func (s *Store) ApplyCounts(ctx context.Context, b SiteBundle, products []*Count
 			return errCreated // rolls back
 		}
 		return nil
-	}
+	})
 	err = retry(ctx, func(err error) bool { return err == errCreated }, func() error {
 		err := s.inLongChange(ctx, f)
 		if err == errCreated {
