@@ -19,7 +19,7 @@ import (
 func (s *Store) NextBundleSequences(ctx context.Context, products []string, now time.Time) (numbers map[string]int64, err error) {
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
 		numbers = map[string]int64{}
-		for _, name := range products {
+		for _, name := range slices.Sorted(slices.Values(products)) { // in one order, so that no two commands wait for each other
 			id, err := productID(ctx, tx, name)
 			if err != nil {
 				return err

@@ -22,7 +22,7 @@ func (im *bundleImport) commit(ctx context.Context) (results []BundleResult, err
 		return results, nil
 	}
 	var moved []*bundlePart
-	err = im.inLongChange(ctx, func(tx *sql.Tx) error {
+	err = im.inLongChange(ctx, im.oneByOne(ctx, func(tx *sql.Tx) error {
 		results, moved = nil, nil
 		state, err := readCatalogState(ctx, tx)
 		if err == nil {
@@ -50,7 +50,7 @@ func (im *bundleImport) commit(ctx context.Context) (results []BundleResult, err
 			err = im.stage.end(ctx, tx)
 		}
 		return err
-	})
+	}))
 	for _, part := range moved {
 		part.compared = false
 		if part.isNew { // the product was added meanwhile: start over

@@ -19,7 +19,7 @@ func (s *Store) EditRelease(ctx context.Context, product, tag string, e catalog.
 	if err := catalog.CheckTag(tag); err != nil {
 		return r, catalog.Unchanged, err
 	}
-	err = s.inTx(ctx, func(tx *sql.Tx) (err error) {
+	err = s.inChange(ctx, func(tx *sql.Tx) (err error) {
 		r, done, err = s.editRelease(ctx, tx, product, tag, e)
 		return err
 	})
@@ -96,7 +96,7 @@ func (s *Store) auditRelease(ctx context.Context, tx *sql.Tx, product string, r 
 func (s *Store) Withdraw(ctx context.Context, product, tag string, withdrawn bool) (r catalog.Release, done catalog.Outcome, err error) {
 	var e catalog.ReleasePatch
 	e.SetWithdrawn(withdrawn)
-	err = s.inTx(ctx, func(tx *sql.Tx) error {
+	err = s.inChange(ctx, func(tx *sql.Tx) error {
 		_, _, _, err := findRelease(ctx, tx, product, tag)
 		if err == nil {
 			r, done, err = s.editRelease(ctx, tx, product, tag, e)
@@ -110,7 +110,7 @@ func (s *Store) Withdraw(ctx context.Context, product, tag string, withdrawn boo
 // upstream counts. A release about which upstream says nothing is removed. The error wraps
 // [ErrNotFound] if the product or the release does not exist.
 func (s *Store) ResetRelease(ctx context.Context, product, tag string) (r catalog.Release, removed bool, err error) {
-	err = s.inTx(ctx, func(tx *sql.Tx) error {
+	err = s.inChange(ctx, func(tx *sql.Tx) error {
 		p, tag, stored, err := findRelease(ctx, tx, product, tag)
 		if err != nil {
 			return err
@@ -148,7 +148,7 @@ func (s *Store) ResetRelease(ctx context.Context, product, tag string) (r catalo
 // returns the stored product. The error is a [catalog.FieldError], or wraps [ErrInUse] if
 // the repository belongs to another product.
 func (s *Store) EditProduct(ctx context.Context, name string, e catalog.ProductPatch) (p catalog.Product, done catalog.Outcome, err error) {
-	err = s.inTx(ctx, func(tx *sql.Tx) error {
+	err = s.inChange(ctx, func(tx *sql.Tx) error {
 		old, err := productNamed(ctx, tx, name)
 		added := errors.Is(err, ErrNotFound)
 		if err != nil && !added {

@@ -78,6 +78,8 @@ type dialect struct {
 	numbered     bool   // placeholders of long statements have numbers
 	logByProduct bool   // the log is ordered by product and seq, not by seq alone
 	productCond  string // beginning of a condition on seq, always true unless logByProduct
+	buildsFirst  bool   // builds are created before the transactions that use them, see createBuilds
+	lockChanges  string // first statement of inChange, or ""
 	size         string // query for the size of the database in bytes
 }
 
@@ -85,7 +87,8 @@ type dialect struct {
 // names for each named one.
 var (
 	sqliteDialect   = dialect{productCond: "$1 = $1 AND", size: "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"}
-	postgresDialect = dialect{numbered: true, logByProduct: true, productCond: "product = $1 AND", size: "SELECT pg_database_size(current_database())"}
+	postgresDialect = dialect{numbered: true, logByProduct: true, productCond: "product = $1 AND", buildsFirst: true,
+		lockChanges: "LOCK TABLE audit IN SHARE ROW EXCLUSIVE MODE", size: "SELECT pg_database_size(current_database())"}
 )
 
 // Open opens a store: the database at a postgres:// URL, or the SQLite file with that
@@ -168,6 +171,28 @@ func (s *Store) inTx(ctx context.Context, f func(*sql.Tx) error) error {
 		return transact(ctx, s.main, f)
 	})
 	return s.explain(err)
+}
+
+// inChange is like inTx for transactions that change the catalog or write to the audit log.
+func (s *Store) inChange(ctx context.Context, f func(*sql.Tx) error) error {
+	return s.inTx(ctx, s.oneByOne(ctx, f))
+}
+
+// oneByOne makes f wait for other such transactions, which all update the same rows of table
+// setting. PostgreSQL would otherwise abort all but one of those that meet, and a slow one
+// again and again. Unlike a row, a table can be locked before the transaction takes its
+// snapshot, so that f sees what the others have changed. Nothing else locks this table, so
+// recording never waits for a change.
+func (s *Store) oneByOne(ctx context.Context, f func(*sql.Tx) error) func(*sql.Tx) error {
+	if s.lockChanges == "" {
+		return f
+	}
+	return func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, s.lockChanges); err != nil {
+			return err
+		}
+		return f(tx)
+	}
 }
 
 func retry(ctx context.Context, again func(error) bool, f func() error) (err error) {

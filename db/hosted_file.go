@@ -111,7 +111,7 @@ func (s *Store) UnhostFile(ctx context.Context, product, tag, name string) error
 // changeHosted changes the hosted files of a release. If change returns no action, it has
 // changed nothing.
 func (s *Store) changeHosted(ctx context.Context, product, tag string, change func(*sql.Tx, releaseKey, *storedRelease) (action, detail string, err error)) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error {
+	return s.inChange(ctx, func(tx *sql.Tx) error {
 		p, tag, stored, err := findRelease(ctx, tx, product, tag)
 		if err != nil {
 			return err
@@ -177,7 +177,7 @@ func (s *Store) HostedContents(ctx context.Context) (map[string]bool, error) {
 // MarkDamaged records the time at which content was found damaged. If at is zero, it records
 // that the content is sound.
 func (s *Store) MarkDamaged(ctx context.Context, sha256 string, at time.Time) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error { return markDamaged(ctx, tx, sha256, at) })
+	return s.inChange(ctx, func(tx *sql.Tx) error { return markDamaged(ctx, tx, sha256, at) })
 }
 
 func markDamaged(ctx context.Context, tx *sql.Tx, sha256 string, at time.Time) error {

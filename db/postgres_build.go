@@ -74,12 +74,13 @@ type newBuild struct {
 }
 
 // insertBuilds numbers the new builds of each product. A product that was removed meanwhile
-// gets none.
+// gets none. One that is being removed is left for the next attempt, because the removal may
+// take long, and new builds of all products would wait for it.
 const insertBuilds = `INSERT INTO build (product, version, os, arch, id)
 	SELECT row.product, row.version, row.os, row.arch,
 		(SELECT COALESCE(MAX(id), 0) FROM build WHERE build.product = row.product) + row_number() OVER (PARTITION BY row.product)
 	FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) AS row (product, version, os, arch)
-	JOIN product ON product.id = row.product AND product.name IS NOT NULL
+	JOIN (SELECT id FROM product WHERE id = ANY($1) AND name IS NOT NULL FOR KEY SHARE SKIP LOCKED) AS product ON product.id = row.product
 	WHERE NOT EXISTS (SELECT 1 FROM build WHERE build.product = row.product
 		AND build.version = row.version AND build.os = row.os AND build.arch = row.arch)`
 
@@ -103,4 +104,14 @@ func createBuilds(ctx context.Context, c *sql.Conn, builds []newBuild) error {
 		c.ExecContext(ctx, "ROLLBACK")
 	}
 	return err
+}
+
+// createBuilds is like the function createBuilds, on a connection of its own.
+func (s *Store) createBuilds(ctx context.Context, builds []newBuild) error {
+	c, err := s.main.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return retry(ctx, s.retryable, func() error { return createBuilds(ctx, c, builds) })
 }

@@ -45,12 +45,12 @@ func (s *Store) Product(ctx context.Context, name string) (catalog.Product, erro
 // AddProduct adds a product. The error wraps [ErrInUse] if its name or repository belongs
 // to another one.
 func (s *Store) AddProduct(ctx context.Context, p catalog.Product) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error { return s.addProduct(ctx, tx, p) })
+	return s.inChange(ctx, func(tx *sql.Tx) error { return s.addProduct(ctx, tx, p) })
 }
 
 // SetProduct replaces the product with p's name.
 func (s *Store) SetProduct(ctx context.Context, p catalog.Product) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error {
+	return s.inChange(ctx, func(tx *sql.Tx) error {
 		old, err := productNamed(ctx, tx, p.Name)
 		if err == nil {
 			_, err = s.setProduct(ctx, tx, old, p)
@@ -78,12 +78,12 @@ func (s *Store) RemoveProduct(ctx context.Context, name string, reports bool) er
 // DropProduct is like [Store.RemoveProduct], but leaves it to [Store.Maintain] to remove
 // the recorded data.
 func (s *Store) DropProduct(ctx context.Context, name string, reports bool) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error {
+	return s.inChange(ctx, func(tx *sql.Tx) error {
 		product, err := productID(ctx, tx, name)
 		if err != nil {
 			return err
 		}
-		used, err := queryValue[bool](ctx, tx, "SELECT EXISTS (SELECT 1 FROM build WHERE product = $1)", product)
+		used, err := queryValue[bool](ctx, tx, s.usedQuery(), product)
 		if err != nil {
 			return err
 		}
@@ -109,6 +109,20 @@ func (s *Store) DropProduct(ctx context.Context, name string, reports bool) erro
 	})
 }
 
+// usedQuery is a query whether anything was recorded of a product. If builds are created in
+// transactions of their own, which are not serializable, the query must read what is recorded
+// under them: of a removal and a commit of the product's first report, which both read what
+// the other one writes, PostgreSQL then aborts one.
+func (s *Store) usedQuery() string {
+	text := "SELECT EXISTS (SELECT 1 FROM build WHERE product = $1)"
+	if s.buildsFirst {
+		for _, table := range []string{"report", "checks", "site_count"} {
+			text += " OR EXISTS (SELECT 1 FROM " + table + " WHERE product = $1)"
+		}
+	}
+	return text
+}
+
 const (
 	// removalPage is the number of reports that one transaction removes.
 	removalPage = 10_000
@@ -125,6 +139,9 @@ const (
 func (s *Store) finishRemovals(ctx context.Context) error {
 	removed, err := query(ctx, s.read, scanValue[int64], "SELECT id FROM product WHERE name IS NULL AND (revision <> -1 OR id NOT IN (SELECT product FROM stage))")
 	for _, product := range removed {
+		if err == nil { // from now on, no server folds its reports, which would lock the same rows in another order
+			_, err = s.update(ctx, "DELETE FROM fold WHERE product = $1", product)
+		}
 		if err == nil {
 			err = s.removeReports(ctx, product, math.MaxInt64, "product = $1 AND", "")
 		}

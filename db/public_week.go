@@ -98,6 +98,6 @@ func (s *Store) PublicWeeks(ctx context.Context, product string) ([][]byte, erro
 func (s *Store) expireNetworkCounts(ctx context.Context, now time.Time) error {
 	today := rollup.DayOf(now)
 	return s.inTx(ctx, func(tx *sql.Tx) error {
-		return deleteFrom(ctx, tx, []string{"network_count", "network_run"}, "day < $1 OR day > $2", today-21, today+1)
+		return deleteFrom(ctx, tx, []string{"network_run", "network_count"}, "day < $1 OR day > $2", today-21, today+1)
 	})
 }

@@ -184,13 +184,13 @@ func (p *releaseImport) added() (rows []storedLayer) {
 // stage writes new releases, not yet visible.
 func (p *releaseImport) stage(ctx context.Context, st *stage, added []storedLayer) error {
 	given := added
-	err := p.inLongChange(ctx, func(tx *sql.Tx) error {
+	err := p.inLongChange(ctx, p.oneByOne(ctx, func(tx *sql.Tx) error {
 		added = slices.Clone(given) // a transaction may be tried again
 		if err := checkReleases(ctx, tx, int64(len(added))); err != nil {
 			return err
 		}
 		return assignIDs(ctx, tx, added) // once, so that other changes need not wait for each page
-	})
+	}))
 	for _, r := range added {
 		for i := range p.changes[r.tag].rows {
 			p.changes[r.tag].rows[i].id = r.id
@@ -199,6 +199,7 @@ func (p *releaseImport) stage(ctx context.Context, st *stage, added []storedLaye
 	if err != nil {
 		return err
 	}
+	slices.SortFunc(added, func(a, b storedLayer) int { return strings.Compare(a.tag, b.tag) }) // see writeLayers
 	return stageRows(ctx, p.Store, st, added, 50, func(tx *sql.Tx, page []storedLayer) error { return p.stagePage(ctx, tx, page) })
 }
 
@@ -215,7 +216,7 @@ func (p *releaseImport) stagePage(ctx context.Context, tx *sql.Tx, page []stored
 
 // commit stores what is not staged, and makes staged releases visible.
 func (p *releaseImport) commit(ctx context.Context, st *stage) (c []catalog.ListResult, err error) {
-	err = p.inLongChange(ctx, func(tx *sql.Tx) error {
+	err = p.inLongChange(ctx, p.oneByOne(ctx, func(tx *sql.Tx) error {
 		if p.sync != 0 {
 			if err := requireClaim(ctx, tx, p.of.id, p.sync); err != nil {
 				return err
@@ -239,7 +240,7 @@ func (p *releaseImport) commit(ctx context.Context, st *stage) (c []catalog.List
 			}
 		}
 		return err
-	})
+	}))
 	return c, err
 }
 

@@ -158,6 +158,11 @@ func (s *Store) writeLayers(ctx context.Context, tx *sql.Tx, rows []storedLayer,
 	if err := assignIDs(ctx, tx, rows); err != nil {
 		return err
 	}
+	// In one order, so that an import that stages releases and one that changes the same
+	// releases never wait for each other.
+	slices.SortFunc(rows, func(a, b storedLayer) int {
+		return cmp.Or(strings.Compare(a.tag, b.tag), cmp.Compare(a.source, b.source))
+	})
 	layers := newInserter(tx, s.numbered, `INSERT INTO release_layer
 		(product, tag, layer, id, title, notes, body, created, published, prerelease, withdrawn, reason, list, gone, revision) VALUES `,
 		` ON CONFLICT (product, tag, layer) DO UPDATE SET id = excluded.id, title = excluded.title, notes = excluded.notes, body = COALESCE(excluded.body, release_layer.body),

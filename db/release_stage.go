@@ -43,7 +43,7 @@ func (s *Store) claimStages(ctx context.Context, find func(*sql.Tx) ([]int64, er
 	for {
 		var products []int64
 		now := time.Now()
-		err := s.inLongChange(ctx, func(tx *sql.Tx) (err error) {
+		err := s.inLongChange(ctx, s.oneByOne(ctx, func(tx *sql.Tx) (err error) {
 			if products, err = find(tx); err != nil {
 				return err
 			}
@@ -57,7 +57,7 @@ func (s *Store) claimStages(ctx context.Context, find func(*sql.Tx) ([]int64, er
 				}
 			}
 			return nil
-		})
+		}))
 		switch {
 		case err == nil:
 			for _, product := range products {

@@ -75,7 +75,7 @@ func siteNamed(ctx context.Context, q querier, name string) (storedSite, error) 
 // RenameSite renames a site. Later bundles of its store do not change the name. The error
 // wraps [ErrNotFound] if the site does not exist, and [ErrInUse] if another one has the name.
 func (s *Store) RenameSite(ctx context.Context, name, to string) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error {
+	return s.inChange(ctx, func(tx *sql.Tx) error {
 		found, err := siteNamed(ctx, tx, name)
 		if err == nil {
 			err = s.renameSite(ctx, tx, found, to)
@@ -123,7 +123,7 @@ func (s *Store) RemoveSite(ctx context.Context, name string) error {
 
 // DropSite is like [Store.RemoveSite], but leaves it to [Store.Maintain] to remove the counts.
 func (s *Store) DropSite(ctx context.Context, name string) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error {
+	return s.inChange(ctx, func(tx *sql.Tx) error {
 		removed, err := siteNamed(ctx, tx, name)
 		if err != nil {
 			return err

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -53,8 +54,9 @@ var errDryRun = errors.New("dry run")
 // exist, and [ErrInUse] if another site has the name.
 func (s *Store) ApplyCounts(ctx context.Context, b SiteBundle, products []*CountedProduct) (results []CountsResult, err error) {
 	names := mapped(products, func(p *CountedProduct) string { return p.Name })
-	err = s.inLongChange(ctx, func(tx *sql.Tx) error {
-		results = nil
+	var missing []newBuild
+	f := s.oneByOne(ctx, func(tx *sql.Tx) error {
+		results, missing = nil, nil
 		err := s.checkTrust(ctx, tx, b.Bundle, true, names)
 		if err != nil {
 			return err
@@ -63,12 +65,24 @@ func (s *Store) ApplyCounts(ctx context.Context, b SiteBundle, products []*Count
 		for _, p := range products {
 			if err == nil {
 				var r CountsResult
-				r, err = s.applyCounts(ctx, tx, b, site, p)
+				r, err = s.applyCounts(ctx, tx, b, site, p, &missing)
 				results = append(results, r)
 			}
 		}
-		if err == nil && b.DryRun {
-			err = errDryRun
+		switch {
+		case err != nil:
+			return err
+		case b.DryRun:
+			return errDryRun
+		case len(missing) > 0:
+			return errCreated // rolls back
+		}
+		return nil
+	})
+	err = retry(ctx, func(err error) bool { return err == errCreated }, func() error {
+		err := s.inLongChange(ctx, f)
+		if err == errCreated {
+			err = cmp.Or(s.createBuilds(ctx, missing), err)
 		}
 		return err
 	})
@@ -127,7 +141,7 @@ func replaceSiteKey(ctx context.Context, tx *sql.Tx, site storedSite, keys []str
 	return err
 }
 
-func (s *Store) applyCounts(ctx context.Context, tx *sql.Tx, b SiteBundle, site storedSite, p *CountedProduct) (r CountsResult, err error) {
+func (s *Store) applyCounts(ctx context.Context, tx *sql.Tx, b SiteBundle, site storedSite, p *CountedProduct, missing *[]newBuild) (r CountsResult, err error) {
 	r = CountsResult{Product: p.Name, Site: site.Name}
 	product, err := productID(ctx, tx, p.Name)
 	if err != nil {
@@ -143,7 +157,7 @@ func (s *Store) applyCounts(ctx context.Context, tx *sql.Tx, b SiteBundle, site 
 	case len(last) > 0 && last[0].Sequence >= p.Sequence:
 		return r, fmt.Errorf("%w: product %s has sequence number %d in this bundle, and %d was applied at %s: create a new bundle", ErrOldBundle, p.Name, p.Sequence, last[0].Sequence, last[0].Applied.Format(time.RFC3339))
 	}
-	if err := s.replaceCounts(ctx, tx, product, site.id, p.Cells, &r); err != nil {
+	if err := s.replaceCounts(ctx, tx, product, site.id, p.Cells, &r, missing); err != nil {
 		return r, err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO site_product (product, site, sequence, bundle, threshold, last_day, created, applied) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -156,8 +170,14 @@ func (s *Store) applyCounts(ctx context.Context, tx *sql.Tx, b SiteBundle, site 
 	return r, err
 }
 
-// replaceCounts replaces the counts of a product from the first day of the cells on.
-func (s *Store) replaceCounts(ctx context.Context, tx *sql.Tx, product, site int64, cells iter.Seq2[*rollup.Cell, error], r *CountsResult) error {
+// replaceCounts replaces the counts of a product from the first day of the cells on. If
+// builds must be created before the transaction, it adds the missing ones to missing, and the
+// caller must undo the transaction.
+func (s *Store) replaceCounts(ctx context.Context, tx *sql.Tx, product, site int64, cells iter.Seq2[*rollup.Cell, error], r *CountsResult, missing *[]newBuild) error {
+	find := findOrCreateBuild
+	if s.buildsFirst {
+		find = findBuild
+	}
 	builds := map[rollup.Build]int64{}
 	insert := newInserter(tx, s.numbered, `INSERT INTO site_count (product, site, span, day, build, reports, instances, checks, daily, weekly, monthly, new, back7, back28, heaps) VALUES `, "")
 	defer insert.close()
@@ -170,8 +190,13 @@ func (s *Store) replaceCounts(ctx context.Context, tx *sql.Tx, product, site int
 		}
 		build, known := builds[c.Build]
 		if !known {
-			if build, err = findOrCreateBuild(ctx, tx, product, buildKey{version: c.Version, platform: c.Platform}); err != nil {
+			key := buildKey{version: c.Version, platform: c.Platform}
+			if build, err = find(ctx, tx, product, key); err != nil {
 				return err
+			}
+			if build == 0 {
+				*missing = append(*missing, newBuild{product, key})
+				build = -int64(len(*missing))
 			}
 			builds[c.Build] = build
 		}

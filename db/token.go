@@ -14,14 +14,18 @@ const tokenColumns = "id, name, scope, hash, created, used, revoked"
 
 // AddToken stores a new token.
 func (s *Store) AddToken(ctx context.Context, t access.Token) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error { return s.insertToken(ctx, tx, t) })
+	return s.inChange(ctx, func(tx *sql.Tx) error { return s.insertToken(ctx, tx, t) })
 }
 
 // AddFirstToken stores a new token and a sign-in link for it, unless the store has
 // had a token before, and reports whether it did. Of several concurrent calls, one
 // succeeds.
 func (s *Store) AddFirstToken(ctx context.Context, t access.Token, link access.Grant) (added bool, err error) {
-	err = s.inTx(ctx, func(tx *sql.Tx) error {
+	// A server that starts need not wait for a change of the catalog, unless it is the first one.
+	if used, err := queryValue[bool](ctx, s.read, "SELECT EXISTS (SELECT 1 FROM token)"); err != nil || used {
+		return false, s.explain(err)
+	}
+	err = s.inChange(ctx, func(tx *sql.Tx) error {
 		added = false
 		n, err := queryValue[int64](ctx, tx, "SELECT count(*) FROM token")
 		if err != nil || n > 0 {
@@ -69,7 +73,7 @@ func (s *Store) oneToken(ctx context.Context, where string, args ...any) (*acces
 // within seconds. If it was revoked before, that time stays. The error wraps [ErrNotFound]
 // if the token does not exist.
 func (s *Store) RevokeToken(ctx context.Context, id string, now time.Time) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error {
+	return s.inChange(ctx, func(tx *sql.Tx) error {
 		missing := fmt.Errorf("token %s: %w; list the tokens with relcheck token list", id, ErrNotFound)
 		revoked, err := queryOne(ctx, tx, missing, scanValue[sql.NullInt64], "SELECT revoked FROM token WHERE id = $1", id)
 		if err != nil || revoked.Valid {
@@ -116,7 +120,7 @@ const (
 
 // AddLink stores a new sign-in link.
 func (s *Store) AddLink(ctx context.Context, link access.Grant) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error {
+	return s.inChange(ctx, func(tx *sql.Tx) error {
 		if err := insertGrant(ctx, tx, "link", link); err != nil {
 			return err
 		}

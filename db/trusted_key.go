@@ -36,7 +36,7 @@ func (s *Store) trustKey(ctx context.Context, key string, products []string, cou
 		}
 	}
 	list := strings.Join(products, " ")
-	return s.inTx(ctx, func(tx *sql.Tx) error {
+	return s.inChange(ctx, func(tx *sql.Tx) error {
 		n, err := update(ctx, tx, `INSERT INTO trusted_key (key, products, counts, added, revoked) VALUES ($1, $2, $3, $4, 0)
 			ON CONFLICT (key) DO UPDATE SET products = excluded.products, counts = excluded.counts, added = excluded.added, revoked = 0
 			WHERE trusted_key.products <> excluded.products OR trusted_key.counts <> excluded.counts OR trusted_key.revoked <> 0`, key, list, counts, now.Unix())
@@ -59,7 +59,7 @@ func (s *Store) trustKey(ctx context.Context, key string, products []string, cou
 // RevokeKey revokes a key. If it was revoked before, that time stays. The error wraps
 // [ErrNotFound] if the key was never trusted.
 func (s *Store) RevokeKey(ctx context.Context, key string, now time.Time) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error {
+	return s.inChange(ctx, func(tx *sql.Tx) error {
 		missing := fmt.Errorf("key %s: %w; list the keys with relcheck key list", keyName(key), ErrNotFound)
 		revoked, err := queryOne(ctx, tx, missing, scanValue[int64], "SELECT revoked FROM trusted_key WHERE key = $1", key)
 		if err != nil || revoked != 0 {

@@ -98,7 +98,7 @@ func (s *Store) RecordSync(ctx context.Context, product string, sync catalog.Syn
 	} else {
 		sync.Succeeded = sync.Tried
 	}
-	return s.inTx(ctx, func(tx *sql.Tx) error {
+	return s.inChange(ctx, func(tx *sql.Tx) error {
 		p, err := productNamed(ctx, tx, product)
 		switch {
 		case err != nil:
