@@ -200,6 +200,13 @@ func report(version string) *checker.Report {
 	return &checker.Report{ID: uuid.New(), Version: version, HeapUsageBytes: &heap}
 }
 
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // recorded returns the reports of a product, in order.
 func recorded(t testing.TB, s *db.Store, product string) (all []db.Recorded) {
 	t.Helper()

@@ -78,13 +78,6 @@ var aliases = map[string]struct {
 	}, ""},
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // An open store cannot be opened by a second name if its WAL would have another name, too.
 // This also holds for reading.
 func TestSecondName(t *testing.T) {
