@@ -12,15 +12,15 @@ import (
 )
 
 var (
-	errMissing    = fmt.Errorf("no such file: %w", fs.ErrNotExist)
+	errNoFile     = fmt.Errorf("no such file: %w", fs.ErrNotExist)
 	errUnfinished = errors.New("incomplete store: a copy was interrupted or is still running; repeat the copy, or remove the file")
 	errLogAlone   = errors.New("found a WAL file without its database; put back the database, or remove the file ending in -wal as well")
-	errEmpty      = fmt.Errorf("no relcheck store found; %w", ErrMissing)
+	errEmpty      = fmt.Errorf("no relcheck store found; %w", ErrNoStore)
 )
 
-// ErrMissing is wrapped by errors of [OpenExisting] about a store that does not exist yet: a
+// ErrNoStore is wrapped by errors of [OpenExisting] about a store that does not exist yet: a
 // missing or empty file, or a database without tables.
-var ErrMissing = errors.New("name another with --db, or create it with relcheck serve")
+var ErrNoStore = errors.New("name another with --db, or create it with relcheck serve")
 
 // Errors that callers distinguish.
 var (
@@ -59,8 +59,8 @@ func openError(path string, err error) error {
 	case codeCantOpen:
 		err = dbfile.FolderError(path)
 	}
-	if errors.Is(err, errMissing) {
-		return fmt.Errorf("open %s: no such file; %w", path, ErrMissing)
+	if errors.Is(err, errNoFile) {
+		return fmt.Errorf("open %s: no such file; %w", path, ErrNoStore)
 	}
 	return fmt.Errorf("open %s: %w%s", path, err, hint)
 }

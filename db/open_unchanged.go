@@ -33,7 +33,7 @@ func openUnchangedFile(ctx context.Context, path string) (*Store, error) {
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		err = probe(ctx, real)
 	}
-	if errors.Is(err, errMissing) {
+	if errors.Is(err, errNoFile) {
 		handle.Release()
 		return nil, fmt.Errorf("open %s: %w, or it is empty", path, fs.ErrNotExist)
 	}

@@ -2,7 +2,6 @@ package db_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -43,7 +42,7 @@ func TestOpenPostgresErrors(t *testing.T) {
 				if err == nil {
 					s.Close()
 				}
-				if err == nil || !strings.Contains(err.Error(), c.want) || errors.Is(err, db.ErrMissing) {
+				if err == nil || !strings.Contains(err.Error(), c.want) || errors.Is(err, db.ErrNoStore) {
 					t.Errorf("got error %v, want %q", err, c.want)
 				}
 			}
@@ -56,8 +55,8 @@ func TestOpenPostgresErrors(t *testing.T) {
 
 func TestOpenMissingDatabase(t *testing.T) {
 	name := pgtest.Database(t)
-	if _, err := db.OpenExisting(context.Background(), name); !errors.Is(err, db.ErrMissing) {
-		t.Errorf("got error %v, want %v", err, db.ErrMissing)
+	if _, err := db.OpenExisting(context.Background(), name); !errors.Is(err, db.ErrNoStore) {
+		t.Errorf("got error %v, want %v", err, db.ErrNoStore)
 	}
 	if n := tableCount(t, name); n != 0 {
 		t.Errorf("got %d tables, want none", n)
@@ -217,12 +216,7 @@ func TestConcurrentWriters(t *testing.T) {
 	if want := 3 * 16 * 20; err != nil || reports != want || checks != want || builds != 64 {
 		t.Errorf("got %d reports and %d checks of %d builds (error %v), want %d, %[5]d and 64", reports, checks, builds, err, want)
 	}
-	for _, s := range stores {
-		s.Close()
-	}
-	if n := deadlocks(t, d); n != 0 {
-		t.Errorf("writers have blocked each other %d times", n)
-	}
+	checkNoDeadlocks(t, d, stores)
 }
 
 // Two servers create the same builds in opposite orders. Another transaction holds a build that
@@ -249,48 +243,16 @@ func TestSameBuildsAtOnce(t *testing.T) {
 			awaitWaiting(writers[i], n+1)
 		}
 	}
-	held, err := d.Begin()
-	if err == nil {
-		_, err = held.Exec("INSERT INTO build (product, version, os, arch, id) SELECT id, '1.0.2', 'linux', 'amd64', 1000000 FROM product WHERE name = 'opa'")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	release := holdLock(t, d, "INSERT INTO build (product, version, os, arch, id) SELECT id, '1.0.2', 'linux', 'amd64', 1000000 FROM product WHERE name = 'opa'")
 	unlock()
 	for _, w := range writers {
 		awaitWaiting(w, 0)
 	}
-	for deadline, n := time.Now().Add(20*time.Second), 0; n < len(writers); time.Sleep(time.Millisecond) {
-		err := d.QueryRow("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&n)
-		if err != nil || time.Now().After(deadline) {
-			t.Fatalf("%d servers wait for a lock (error %v), want 2", n, err)
-		}
-	}
-	held.Rollback()
+	awaitLockWaits(t, d, len(writers))
+	release()
 	wg.Wait()
-	for i, s := range stores {
-		writers[i].Close()
-		s.Close()
+	for _, w := range writers {
+		w.Close()
 	}
-	if n := deadlocks(t, d); n != 0 {
-		t.Errorf("writers have blocked each other %d times", n)
-	}
-}
-
-// deadlocks returns how often PostgreSQL has ended transactions of a database that blocked
-// each other. It waits for other connections to end, which then count theirs.
-func deadlocks(t *testing.T, d *sql.DB) (n int) {
-	t.Helper()
-	d.SetMaxOpenConns(1)
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		var others int
-		err := d.QueryRow(`SELECT count(*), (SELECT deadlocks FROM pg_stat_database WHERE datname = current_database())
-			FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`).Scan(&others, &n)
-		if err != nil || time.Now().After(deadline) {
-			t.Fatalf("%d connections are left (error %v)", others, err)
-		}
-		if others == 0 {
-			return n
-		}
-	}
+	checkNoDeadlocks(t, d, stores)
 }

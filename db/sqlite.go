@@ -56,7 +56,7 @@ type sqliteFile struct {
 func openSQLite(ctx context.Context, name, schema string) (*Store, error) {
 	path := dbfile.Resolve(name)
 	s, err := openFile(ctx, path)
-	if err != nil && schema != "" && errors.Is(probe(ctx, path), errMissing) {
+	if err != nil && schema != "" && errors.Is(probe(ctx, path), errNoFile) {
 		// There was no store, or opening has rolled back an interrupted creation.
 		var created bool
 		if created, err = createSQLite(ctx, path, schema, addPresets); err == nil {
@@ -132,7 +132,7 @@ func fileURL(path, mode string) string {
 	return u.String()
 }
 
-// probe examines a file without changing it. It returns errMissing if there is no store,
+// probe examines a file without changing it. It returns errNoFile if there is no store,
 // errLogAlone if there is only a WAL, and ErrForeign if the file belongs to another
 // program.
 func probe(ctx context.Context, path string) error {
@@ -144,7 +144,7 @@ func probe(ctx context.Context, path string) error {
 	case missing && logged:
 		return errLogAlone
 	case missing:
-		return errMissing
+		return errNoFile
 	case err != nil:
 		return err
 	case !info.Mode().IsRegular():
@@ -160,7 +160,7 @@ func probe(ctx context.Context, path string) error {
 	switch {
 	case (damaged && err != nil || id == 0) && isUnfinished(path):
 		if info.Size() < maxCreated {
-			return errMissing // SQLite rolls it back
+			return errNoFile // SQLite rolls it back
 		}
 		return errUnfinished
 	case err != nil:

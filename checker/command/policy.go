@@ -54,7 +54,7 @@ func (o *serveOptions) knownBase(ctx context.Context, streams IO) string {
 		return ""
 	}
 	s, err := db.OpenUnchanged(ctx, o.db)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, db.ErrMissing) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, db.ErrNoStore) {
 		return ""
 	}
 	base := ""

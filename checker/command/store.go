@@ -157,7 +157,7 @@ func noStoreAt(name string, err error) error {
 func openStore(ctx context.Context, name string, streams IO, mayCreate func() error) (*db.Store, error) {
 	s, err := db.OpenExisting(ctx, name)
 	switch {
-	case errors.Is(err, db.ErrMissing):
+	case errors.Is(err, db.ErrNoStore):
 		if err := mayCreate(); err != nil {
 			return nil, err
 		}
