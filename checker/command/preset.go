@@ -24,11 +24,10 @@ func unknownPreset(name string) error {
 	for _, p := range catalog.Presets() {
 		names = append(names, p.Name)
 	}
-	hint := ""
 	if found := printable.Nearest(name, names); found != "" {
-		hint = "; did you mean " + found + "?"
+		return usageError("--preset: there is no preset %q: did you mean %s?", name, found)
 	}
-	return usageError("--preset: there is no preset %q: list them with relcheck preset list%s", name, hint)
+	return usageError("--preset: there is no preset %q: list them with relcheck preset list", name)
 }
 
 // listedPreset is a preset in JSON.

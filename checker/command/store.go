@@ -58,8 +58,8 @@ func existingStoreCommand(c *cobra.Command, run func(ctx context.Context, s *db.
 	return c
 }
 
-// explainNotFound adds to an error about something missing what is probably meant by the first
-// argument, if it should name a product and names none.
+// explainNotFound returns what is probably meant by the first argument, if err is about something
+// missing and the argument should name a product and names none. Otherwise it returns err.
 func explainNotFound(cmd *cobra.Command, s *db.Store, args []string, err error) error {
 	if !errors.Is(err, db.ErrNotFound) || len(args) == 0 || !strings.Contains(cmd.Use, "PRODUCT") && cmd.Parent().Name() != "product" {
 		return err
@@ -73,7 +73,7 @@ func explainNotFound(cmd *cobra.Command, s *db.Store, args []string, err error) 
 		return err
 	}
 	if found := printable.Nearest(arg, names); found != "" {
-		return fmt.Errorf("%w; did you mean %s?", err, found)
+		return fmt.Errorf("product %s: %w: did you mean %s?", arg, db.ErrNotFound, found)
 	}
 	if looksLikeStore(arg) {
 		return fmt.Errorf("%w; if it is a store, name it with --db %s", err, printable.QuoteShell(arg))
